@@ -1,0 +1,1 @@
+"""What a run is: frozen dataclasses, three presets, JSON round trip, validation."""

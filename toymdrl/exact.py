@@ -1,0 +1,159 @@
+"""Exact expected reward and exact KL of a policy: sums over every answer, differentiable as often as one likes.
+
+Only the candidate answers of a domain can earn a reward, and there are few, so J(theta) = E_x sum_a r(x, a) pi(a | x) is a
+finite sum: no sampling noise in the score, its gradient or its Hessian-vector products. Candidates that share a prefix
+share its columns (see forest.py): 42 programs cost 6 answer columns, 512 verses that begin alike cost 73.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from toymdrl.domains import Problems, graded_candidates
+from toymdrl.forest import Forest, grow
+from toymdrl.model import Policy
+from toymdrl.vocab import EOS, PAD
+
+ANSWERS_A_BLOCK = 512
+COLUMNS_A_CHUNK = 4096
+"""Answers laid out together, and forest columns evaluated together: bounds on memory, not on the result."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A run of candidate answers as one forest over the prompt."""
+
+    forest: Forest
+    tokens: Tensor
+    """Inner tokens of the answers, (problems or 1, columns - prompt_length)."""
+    paths: Tensor
+    """Logit columns, from the last prompt column on, that predict an answer's tokens: (answers, answer_length)."""
+    targets: Tensor
+    """The answers' tokens, PAD where nothing is predicted, (problems or 1, answers, answer_length)."""
+    rewards: Tensor
+    """(problems, answers)"""
+
+
+def _block(prompt: int, answers: Tensor, rewards: Tensor) -> Block:
+    """Lay out answers (problems or 1, answers, answer_length), merging prefixes that agree in every problem."""
+    count, length = answers.shape[1], answers.shape[2]
+    parents: list[int] = []
+    inner: list[Tensor] = []
+    paths = torch.zeros(count, length, dtype=torch.int64)
+    column_of: dict[bytes, int] = {}
+    for answer in range(count):
+        column = prompt - 1
+        for step in range(length):
+            paths[answer, step] = column - (prompt - 1)
+            if step + 1 == length or bool((answers[:, answer, step + 1] == PAD).all()):
+                break
+            prefix = answers[:, answer, : step + 1].numpy().tobytes()
+            if prefix not in column_of:
+                column_of[prefix] = prompt + len(parents)
+                parents.append(column)
+                inner.append(answers[:, answer, step])
+            column = column_of[prefix]
+    tokens = torch.stack(inner, dim=1) if inner else answers.new_zeros(len(answers), 0)
+    return Block(grow(prompt, parents), tokens, paths, answers, rewards)
+
+
+def _rows(tensor: Tensor, rows: slice) -> Tensor:
+    """Rows of a tensor that has one row a problem, or one for all."""
+    return tensor if len(tensor) == 1 else tensor[rows]
+
+
+def _chunks(problems: int, columns: int) -> list[slice]:
+    """Runs of problems of at most COLUMNS_A_CHUNK columns together."""
+    step = max(1, COLUMNS_A_CHUNK // columns)
+    return [slice(i, i + step) for i in range(0, problems, step)]
+
+
+class ExpectedReward:
+    """J(theta), the mean over problems of the expected reward of one sampled answer, in [0, 1]."""
+
+    def __init__(self, these: Problems) -> None:
+        self.problems = these
+        answers, rewards = graded_candidates(these)
+        spans = [slice(i, i + ANSWERS_A_BLOCK) for i in range(0, answers.shape[1], ANSWERS_A_BLOCK)]
+        prompt = these.domain.prompt_length
+        self._blocks = [_block(prompt, answers[:, span], rewards[:, span]) for span in spans]
+
+    def __call__(self, policy: Policy) -> Tensor:
+        """J as a scalar with its whole graph."""
+        return torch.stack(list(self.parts(policy))).sum()
+
+    def parts(self, policy: Policy) -> Iterator[Tensor]:
+        """Scalars that sum to J, each with a graph of its own: backward through one before asking for the next."""
+        for block in self._blocks:
+            for rows in _chunks(len(self.problems), len(block.forest)):
+                yield self._rewards(policy, block, rows).sum() / len(self.problems)
+
+    def per_problem(self, policy: Policy) -> Tensor:
+        """Expected reward of each problem, (problems,)."""
+        blocks = [
+            torch.cat([self._rewards(policy, block, rows) for rows in _chunks(len(self.problems), len(block.forest))])
+            for block in self._blocks
+        ]
+        return torch.stack(blocks).sum(dim=0)
+
+    def _rewards(self, policy: Policy, block: Block, rows: slice) -> Tensor:
+        """Expected reward of some problems from one block's answers, (rows,)."""
+        weight = policy.head.weight
+        prompts = self.problems.prompts[rows]
+        count, prompt = prompts.shape
+        inner = _rows(block.tokens, rows).expand(count, -1)
+        tokens = torch.cat([prompts, inner], dim=1).to(weight.device)
+        log_policy = policy(tokens, block.forest.to(weight), first=prompt - 1).log_softmax(dim=-1)
+        targets = _rows(block.targets, rows)
+        index = (block.paths * log_policy.shape[-1] + targets).flatten(1).expand(count, -1).to(weight.device)
+        logprobs = log_policy.flatten(1).gather(1, index).view(count, *targets.shape[1:])
+        predicted = (targets != PAD).to(weight)
+        return ((logprobs * predicted).sum(dim=-1).exp() * block.rewards[rows].to(weight)).sum(dim=1)
+
+
+def score(policy: Policy, objective: ExpectedReward) -> float:
+    """100 x expected reward: the score that every table shows."""
+    with torch.no_grad():
+        return 100 * sum(float(part) for part in objective.parts(policy))
+
+
+def kl_parts(policy: Policy, reference: Policy, these: Problems) -> Iterator[Tensor]:
+    """Scalars that sum to E_x KL(policy || reference) over whole answers, each with a graph of its own.
+
+    KL(policy || reference) = sum over answer prefixes of policy(prefix) KL(next token | prefix), by the chain rule, so the
+    forest holds every prefix of every answer over the whole vocabulary.
+
+    Raises:
+        ValueError: answers too long for that (CW: 38^3 prefixes).
+    """
+    prompt, length = these.domain.prompt_length, these.domain.answer_length
+    going_on = [token for token in range(policy.config.vocabulary) if token != EOS]
+    columns = sum(len(going_on) ** step for step in range(length))
+    if columns > COLUMNS_A_CHUNK:
+        raise ValueError(f"the exact KL of {these.domain.title} has {columns} prefixes; use a domain of short answers")
+    parents: list[int] = []
+    inner: list[int] = []
+    level = [prompt - 1]
+    for _ in range(length - 1):
+        start = prompt + len(parents)
+        parents += [column for column in level for _ in going_on]
+        inner += going_on * len(level)
+        level = list(range(start, prompt + len(parents)))
+    forest = grow(prompt, parents)
+    tokens = torch.tensor(inner, dtype=torch.int64)
+    follows = torch.tensor([parent - (prompt - 1) for parent in parents], dtype=torch.int64)
+    for rows in _chunks(len(these), len(forest)):
+        prompts = these.prompts[rows]
+        inputs = torch.cat([prompts, tokens.expand(len(prompts), -1)], dim=1).to(policy.head.weight.device)
+        layout = forest.to(policy.head.weight)
+        log_policy = policy(inputs, layout, first=prompt - 1).log_softmax(dim=-1)
+        with torch.no_grad():
+            log_reference = reference(inputs, layout, first=prompt - 1).log_softmax(dim=-1)
+        divergence = (log_policy.exp() * (log_policy - log_reference)).sum(dim=-1)
+        # Log-probability of each prefix: its parent's plus that of its own last token.
+        reach = [log_policy.new_zeros(len(prompts))]
+        for column, parent in enumerate(follows.tolist()):
+            reach.append(reach[parent] + log_policy[:, parent, int(tokens[column])])
+        yield (torch.stack(reach, dim=1).exp() * divergence).sum() / len(these)

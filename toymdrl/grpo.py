@@ -1,0 +1,147 @@
+"""GRPO: group-relative policy optimisation, one update at a time; no I/O.
+
+Departures from the GRPO of DeepSeekMath (arXiv 2402.03300):
+1. An answer's loss is the sum over its tokens, not their mean: the mean favours long wrong answers and is no policy gradient.
+2. The advantage is reward minus group mean by default; dividing by the group's standard deviation ("zscore") is an option.
+3. The KL penalty has the gradient of KL(policy || reference). DeepSeekMath's estimator k3, used as a loss, has on policy the
+   gradient of KL(reference || policy). Ours is exact over the vocabulary at every visited prefix, and charges each token
+   for the divergence of the tokens that follow it.
+4. The reference is the policy at the start of the stage, not one fixed model.
+5. The reward is checked by a program; there is no reward model.
+6. By default each rollout serves one update, so that the clipped ratio is 1 (up to rounding) and the gradient is on policy.
+Departures from the GRPO runs of the paper: 7. a policy of 0.17 million parameters, not 4 billion, and answers of up to four
+tokens, whose expected reward is known exactly. 8. The learning rate falls linearly to zero within a stage, so that each
+checkpoint is near-stationary, which the theory assumes. 9. A fresh optimiser for every stage.
+
+With advantage "mean", one update and no clipping of the gradient, the expected gradient is
+(G - 1)/G grad J - beta grad KL for groups of G answers; tests/test_grpo.py checks it against the enumerated gradient.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from toymdrl.model import DivergenceError, Policy
+from toymdrl.rollout import Rollout, answer_log_policy
+
+
+@dataclass(frozen=True)
+class GRPOConfig:
+    """One stage of RL."""
+
+    steps: int = 80
+    prompts: int = 32
+    group: int = 8
+    learning_rate: float = 1e-3
+    anneal: bool = True
+    """Lower the learning rate linearly to zero over the steps."""
+    kl: float = 0.05
+    """Weight beta of KL(policy || policy at the start of the stage)."""
+    advantage: Literal["mean", "zscore"] = "mean"
+    updates: int = 1
+    """Updates per rollout."""
+    clip: float = 0.2
+    """The policy ratio's gradient is cut outside 1 - clip to 1 + clip."""
+    gradient_norm: float = 1.0
+    """Largest norm of the gradient of one update."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What one update did; all means over answers unless said otherwise."""
+
+    reward: float
+    flat_groups: float
+    """Share of groups whose answers all earn the same: they give no signal, whatever the loss says."""
+    entropy: float
+    """Nats per answer token."""
+    kl: float
+    """KL(policy || reference) in nats per answer, 0 without a KL term."""
+    gradient_norm: float
+    """Before clipping."""
+    clipped: float
+    """Share of answer tokens whose ratio is outside the clip range."""
+    loss: float
+
+
+def advantages(rewards: Tensor, kind: str) -> Tensor:
+    """Group-relative advantages: (prompts, group) to the same; zero in a group of equal rewards.
+
+    Raises:
+        ValueError: a kind other than "mean" and "zscore".
+    """
+    centred = rewards - rewards.mean(dim=1, keepdim=True)
+    if kind == "mean":
+        return centred
+    if kind == "zscore":
+        return centred / (rewards.std(dim=1, keepdim=True) + 1e-4)
+    raise ValueError(f'unknown advantage {kind!r}; choose "mean" or "zscore"')
+
+
+def divergence(log_policy: Tensor, log_reference: Tensor) -> Tensor:
+    """KL(policy || reference) of the next token, (…, vocabulary) to (…)."""
+    return (log_policy.exp() * (log_policy - log_reference)).sum(dim=-1)
+
+
+def loss(log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference: Tensor | None = None) -> Tensor:
+    """The clipped surrogate plus the KL penalty, averaged over answers.
+
+    Args:
+        log_policy: (prompts, group, answer_length, vocabulary), with graph, see answer_log_policy.
+        rollout: what was sampled.
+        config: advantage, clip and kl are used.
+        log_reference: like log_policy, without graph; needed if config.kl > 0.
+    """
+    logprobs = log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1)
+    ratio = ((logprobs - rollout.logprobs) * rollout.mask).exp()
+    signal = advantages(rollout.rewards, config.advantage).unsqueeze(-1).expand_as(ratio)
+    penalty = torch.zeros_like(ratio)
+    if log_reference is not None:
+        penalty = divergence(log_policy, log_reference) * rollout.mask
+        # A token also steers into what follows: its share of the gradient is the divergence of the later tokens.
+        to_go = penalty.detach().flip(-1).cumsum(-1).flip(-1) - penalty.detach()
+        signal = signal - config.kl * to_go
+    surrogate = torch.minimum(ratio * signal, ratio.clamp(1 - config.clip, 1 + config.clip) * signal) * rollout.mask
+    return (config.kl * penalty - surrogate).sum(dim=-1).mean()
+
+
+def update(
+    policy: Policy, optimiser: torch.optim.Optimizer, rollout: Rollout, config: GRPOConfig, reference: Policy | None
+) -> Metrics:
+    """One gradient step on a rollout.
+
+    Raises:
+        DivergenceError: the loss or its gradient is not finite.
+    """
+    log_reference = None
+    if config.kl > 0 and reference is not None:
+        with torch.no_grad():
+            log_reference = answer_log_policy(reference, rollout.prompts, rollout.answers)
+    log_policy = answer_log_policy(policy, rollout.prompts, rollout.answers)
+    objective = loss(log_policy, rollout, config, log_reference)
+    optimiser.zero_grad(set_to_none=True)
+    objective.backward()
+    norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm))
+    if not (math.isfinite(norm) and math.isfinite(float(objective.detach()))):
+        raise DivergenceError(f"the loss is {float(objective.detach())} and its gradient's norm {norm}")
+    optimiser.step()
+    with torch.no_grad():
+        tokens = rollout.mask.sum()
+        ratio = (log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1) - rollout.logprobs).exp()
+        spread = rollout.rewards.max(dim=1).values - rollout.rewards.min(dim=1).values
+        entropy = -(log_policy.exp() * log_policy).sum(dim=-1) * rollout.mask
+        kl = torch.zeros(())
+        if log_reference is not None:
+            kl = (divergence(log_policy, log_reference) * rollout.mask).sum(dim=-1).mean()
+        return Metrics(
+            reward=float(rollout.rewards.mean()),
+            flat_groups=float((spread == 0).float().mean()),
+            entropy=float(entropy.sum() / tokens),
+            kl=float(kl),
+            gradient_norm=norm,
+            clipped=float((((ratio - 1).abs() > config.clip) * rollout.mask).sum() / tokens),
+            loss=float(objective.detach()),
+        )

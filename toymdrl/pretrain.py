@@ -1,0 +1,87 @@
+"""The warm start: short supervised training on imperfect demonstrations of all domains at once.
+
+It makes the base policy that RL then sharpens: one that already knows a good deal about every domain, and errs as its
+demonstrators do.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from toymdrl.domains import DOMAINS, problems
+from toymdrl.forest import Forest
+from toymdrl.model import DivergenceError, Policy
+from toymdrl.vocab import PAD
+
+
+@dataclass(frozen=True)
+class WarmStartConfig:
+    """Supervised steps before RL."""
+
+    steps: int = 1500
+    batch: int = 256
+    """Demonstrations a step, the same number of every domain."""
+    learning_rate: float = 3e-3
+    """The peak: reached after a tenth of the steps, then lowered to zero along a cosine."""
+
+
+def learning_rate(config: WarmStartConfig, step: int) -> float:
+    """The rate of one step, counted from 0."""
+    rise = max(1, config.steps // 10)
+    if step < rise:
+        return config.learning_rate * (step + 1) / rise
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rise) / (config.steps - rise)))
+
+
+def demonstrations(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Prompts with answers, an equal number of each domain, from the demo split.
+
+    Returns:
+        Inputs (batch, columns) and the tokens that follow them (batch, columns), PAD where nothing is to be learnt:
+        in the prompt, and after the answer.
+    """
+    share = batch // len(DOMAINS)
+    rows = []
+    for domain in DOMAINS.values():
+        split = problems(domain, "demo")
+        chosen = torch.randint(len(split), (share,), generator=generator)
+        answers = domain.demonstrate(split.facts[chosen], generator)
+        rows.append((split.prompts[chosen], answers))
+    width = columns() + 1
+    sequences = torch.full((share * len(rows), width), PAD)
+    targets = torch.full((share * len(rows), width), PAD)
+    for index, (prompts, answers) in enumerate(rows):
+        mine = slice(index * share, (index + 1) * share)
+        start, stop = prompts.shape[1], prompts.shape[1] + answers.shape[1]
+        sequences[mine, :start] = prompts
+        sequences[mine, start:stop] = targets[mine, start:stop] = answers
+    return sequences[:, :-1], targets[:, 1:]
+
+
+FIRST_ANSWER = min(domain.prompt_length for domain in DOMAINS.values()) - 1
+"""The first column that any domain's answer is predicted from."""
+
+
+def columns() -> int:
+    """Width of a batch of demonstrations: the longest prompt and answer, less the last token."""
+    return max(domain.prompt_length + domain.answer_length for domain in DOMAINS.values()) - 1
+
+
+def update(policy: Policy, optimiser: torch.optim.Optimizer, inputs: Tensor, targets: Tensor, layout: Forest) -> float:
+    """One supervised step on `demonstrations`; the cross-entropy in nats per answer token.
+
+    Raises:
+        DivergenceError: the loss is not finite; the policy has not been updated.
+    """
+    logits = policy(inputs, layout, first=FIRST_ANSWER)
+    loss = F.cross_entropy(logits.flatten(0, 1), targets[:, FIRST_ANSWER:].flatten(), ignore_index=PAD)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if not math.isfinite(float(loss.detach())):
+        raise DivergenceError(f"the loss is {float(loss.detach())}")
+    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+    optimiser.step()
+    return float(loss.detach())
