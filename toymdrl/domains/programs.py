@@ -129,5 +129,3 @@ class Programs:
 
     def candidates(self, facts: Tensor) -> Tensor:
         return all_programs().unsqueeze(0)
-
-

@@ -1,0 +1,134 @@
+"""The command line: the only module that reads arguments or prints.
+
+    toymdrl run       the whole experiment, from an empty folder to a report
+    toymdrl resume    go on with an interrupted run
+    toymdrl report    draw the report of a run again
+
+Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from toymdrl.config import RunConfig
+    from toymdrl.runs import RunDirectory
+
+DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line instead of a page of usage."""
+        self.exit(BAD_ARGUMENTS, f"toymdrl: {message}; see `{self.prog} --help`\n")
+
+
+def _config(arguments: argparse.Namespace) -> "RunConfig":
+    """The preset with what the command line changes."""
+    from toymdrl.config import PRESETS, ConfigError, validate  # noqa: PLC0415  (torch is slow to import)
+
+    if arguments.preset not in PRESETS:
+        raise ConfigError(f"unknown preset {arguments.preset!r}; choose from {', '.join(PRESETS)}")
+    config = PRESETS[arguments.preset]
+    given = {name: value for name in ("seed", "device", "threads") if (value := getattr(arguments, name)) is not None}
+    if arguments.order is not None:
+        given["order"] = tuple(arguments.order)
+    changes = {"steps": arguments.steps, "learning_rate": arguments.lr, "kl": arguments.kl}
+    grpo = replace(config.grpo, **{name: value for name, value in changes.items() if value is not None})
+    refresh = config.refresh if arguments.kl is None else replace(config.refresh, kl=arguments.kl)
+    return validate(replace(config, grpo=grpo, refresh=refresh, **given))
+
+
+def _carry_out(run: "RunDirectory", quiet: bool) -> None:
+    """Do what is left of a run and draw its report."""
+    from toymdrl.claims import claims  # noqa: PLC0415
+    from toymdrl.pipeline import execute  # noqa: PLC0415
+    from toymdrl.progress import Terminal  # noqa: PLC0415
+    from toymdrl.report import write_report  # noqa: PLC0415
+
+    with run.lock():
+        run.record_session()
+        with Terminal(run.config, quiet) as terminal:
+            execute(run, terminal)
+        run.write_results(claims(run.config, run.checkpoints))
+        for page in write_report(run):
+            print(f"wrote {page}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from toymdrl.pipeline import prepare  # noqa: PLC0415
+    from toymdrl.runs import RunDirectory  # noqa: PLC0415
+
+    if arguments.command == "run":
+        config = _config(arguments)
+        prepare(config)
+        run = RunDirectory.create(arguments.out, config)
+    else:
+        run = RunDirectory.open(arguments.run)
+        prepare(run.config)
+    print(f"run folder {run.path}", flush=True)
+    try:
+        _carry_out(run, arguments.quiet)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with `toymdrl resume {run.path}`") from None
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from toymdrl.report import write_report  # noqa: PLC0415
+    from toymdrl.runs import RunDirectory  # noqa: PLC0415
+
+    for page in write_report(RunDirectory.open(arguments.run)):
+        print(f"wrote {page}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | resume | report")
+    run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
+    run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
+    run.add_argument(
+        "--order", nargs="+", metavar="DOMAIN", help="domains in training order (default: code math qa cw)"
+    )
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--steps", type=int, help="GRPO steps a stage")
+    run.add_argument("--lr", type=float, help="GRPO learning rate: the dial from no interference to destruction")
+    run.add_argument("--kl", type=float, help="weight of the KL penalty")
+    run.add_argument("--device", default="cpu", help="cpu (the reference), cuda or mps")
+    run.add_argument("--threads", type=int, help="CPU threads (the last bits of the numbers depend on it)")
+    run.add_argument("--out", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
+    resume = commands.add_parser("resume", help="go on with an interrupted run")
+    report = commands.add_parser("report", help="draw the report of a run again")
+    for each in (resume, report):
+        each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    for each in (run, resume):
+        each.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    try:
+        arguments = _parser().parse_args(argv)
+        from toymdrl.config import ConfigError  # noqa: PLC0415
+        from toymdrl.pipeline import StageDivergedError  # noqa: PLC0415
+        from toymdrl.runs import CorruptFile, RunError  # noqa: PLC0415
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    try:
+        (_report if arguments.command == "report" else _run)(arguments)
+    except (ConfigError, RunError, CorruptFile) as error:
+        print(f"toymdrl: {error}", file=sys.stderr)
+        return BAD_ARGUMENTS
+    except (StageDivergedError, OSError) as error:
+        print(f"toymdrl: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt as interrupt:
+        print(f"toymdrl: {interrupt or 'interrupted; nothing was begun'}", file=sys.stderr)
+        return INTERRUPTED
+    return DONE

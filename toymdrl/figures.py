@@ -1,0 +1,183 @@
+"""The figures of a run's report, drawn from its result files."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from toymdrl.claims import headline_refresh
+from toymdrl.config import RunConfig
+from toymdrl.domains import DOMAINS
+
+Line = dict[str, Any]
+
+# Okabe and Ito's palette: told apart by colour-blind readers too.
+COLOURS = dict(zip(DOMAINS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"), strict=False))
+INK, FAINT = "#22252b", "#8a8f98"
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#e6e8eb",
+    "axes.axisbelow": True,
+    "figure.dpi": 100,
+    "savefig.dpi": 170,
+}
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure as PNG, its parts alone deciding the bytes, and close it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
+    plt.close(figure)
+    return path
+
+
+def _sequence(config: RunConfig, checkpoints: list[Line], metrics: list[Line]) -> list[tuple[int, dict[str, float]]]:
+    """Scores against the GRPO step of the whole sequence, from the base on."""
+    points = [(0, checkpoints[0]["scores"])]
+    for index, key in enumerate(config.order):
+        start = index * config.grpo.steps
+        points += [
+            (start + line["step"], line["scores"]) for line in metrics if line["stage"] == key and "scores" in line
+        ]
+    return points
+
+
+def _shade(axes: Axes, config: RunConfig, label: bool) -> None:
+    """Stages as bands in the colour of the domain that is trained."""
+    for index, key in enumerate(config.order):
+        start, stop = index * config.grpo.steps, (index + 1) * config.grpo.steps
+        axes.axvspan(start, stop, color=COLOURS[key], alpha=0.07, linewidth=0)
+        if label:
+            where = ((start + stop) / 2, 1.02)
+            text = f"{DOMAINS[key].title}"
+            transform = axes.get_xaxis_transform()
+            axes.text(*where, text, ha="center", color=COLOURS[key], weight="bold", transform=transform)
+    axes.set_xlim(0, len(config.order) * config.grpo.steps)
+
+
+def journey(config: RunConfig, checkpoints: list[Line], metrics: list[Line]) -> Figure:
+    """The scores of all domains along the sequence, and the refresh branches that leave its end."""
+    points = _sequence(config, checkpoints, metrics)
+    by_name = {entry["name"]: entry["scores"] for entry in checkpoints}
+    end = by_name[config.order[-1]]
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(11, 4.6), sharey=True, width_ratios=(3.1, 1), gridspec_kw={"wspace": 0.04}
+        )
+        _shade(left, config, label=True)
+        for key, domain in DOMAINS.items():
+            steps, scores = [step for step, _ in points], [each[key] for _, each in points]
+            left.plot(steps, scores, color=COLOURS[key], linewidth=2.2, label=domain.title)
+            left.plot(
+                [(index + 1) * config.grpo.steps for index in range(len(config.order))],
+                [by_name[name][key] for name in config.order],
+                "o",
+                color=COLOURS[key],
+                markersize=4.5,
+            )
+        left.set(xlabel="GRPO step", ylabel="score on unseen prompts (100 × exact expected reward)", ylim=(0, 102))
+        right.axvline(0, color=FAINT, linewidth=0.8)
+        branch = [0, *config.refresh_steps]
+        for refreshed in config.order:
+            for key in DOMAINS:
+                scores = [end[key], *(by_name[f"refresh-{refreshed}-{step}"][key] for step in config.refresh_steps)]
+                own = key == refreshed
+                right.plot(
+                    branch,
+                    scores,
+                    color=COLOURS[key],
+                    linewidth=2.2 if own else 0.8,
+                    alpha=1 if own else 0.45,
+                    marker="o" if own else None,
+                    markersize=4.5,
+                )
+        right.set_xlabel("further steps on one domain")
+        right.set_xticks(branch)
+        right.set_xlim(0, branch[-1] * 1.28)
+        right.text(0.5, 1.02, "then refresh", ha="center", weight="bold", color=INK, transform=right.transAxes)
+        _name_ends(right, branch[-1] * 1.04, {key: by_name[f"refresh-{key}-{branch[-1]}"][key] for key in config.order})
+    return figure
+
+
+def _name_ends(axes: Axes, x: float, ends: dict[str, float]) -> None:
+    """Names beside the ends of lines, pushed apart where they would touch."""
+    low = -10.0
+    for key, y in sorted(ends.items(), key=lambda item: item[1]):
+        low = max(y, low + 5)
+        axes.text(x, low, DOMAINS[key].title, color=COLOURS[key], va="center", weight="bold")
+
+
+def training(config: RunConfig, metrics: list[Line]) -> Figure:
+    """Reward, groups without signal, entropy and gradient norm of every GRPO step of the sequence."""
+    panels = {
+        "reward": "reward of the sampled answers",
+        "flat_groups": "share of groups without signal",
+        "entropy": "entropy, nats a token",
+        "gradient_norm": "gradient norm before clipping",
+    }
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(2, 2, figsize=(11, 5.2), sharex=True, gridspec_kw={"hspace": 0.32, "wspace": 0.14})
+        for axes, (name, label) in zip(grid.flat, panels.items(), strict=True):
+            _shade(axes, config, label=False)
+            axes.set_title(label)
+            for index, key in enumerate(config.order):
+                lines = [line for line in metrics if line["stage"] == key]
+                steps = [index * config.grpo.steps + line["step"] for line in lines]
+                axes.plot(steps, [line[name] for line in lines], color=COLOURS[key], linewidth=1.4)
+            axes.set_ylim(bottom=0)
+        for axes in grid[1]:
+            axes.set_xlabel("GRPO step")
+    return figure
+
+
+def selectivity(config: RunConfig, checkpoints: list[Line]) -> Figure:
+    """What the headline refresh of each domain (rows) changes in every domain (columns), in points."""
+    steps = headline_refresh(config)
+    by_name = {entry["name"]: entry["scores"] for entry in checkpoints}
+    end = by_name[config.order[-1]]
+    change = np.array(
+        [[by_name[f"refresh-{row}-{steps}"][column] - end[column] for column in DOMAINS] for row in config.order]
+    )
+    bound = max(5.0, float(abs(change).max()))
+    with plt.rc_context({**STYLE, "axes.grid": False}):
+        figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(config.order) + 1.2))
+        axes.imshow(change, cmap="RdBu", vmin=-bound, vmax=bound, aspect="auto")
+        for (row, column), value in np.ndenumerate(change):
+            tone = "white" if abs(value) > 0.6 * bound else INK
+            axes.text(column, row, f"{value:+.1f}", ha="center", va="center", color=tone)
+        axes.set_xticks(range(len(DOMAINS)), [domain.title for domain in DOMAINS.values()], color=INK)
+        axes.set_yticks(range(len(config.order)), [f"Re-{DOMAINS[key].title}" for key in config.order], color=INK)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def draw(config: RunConfig, checkpoints: list[Line], metrics: list[Line], folder: Path) -> dict[str, Path]:
+    """All figures as PNG files in a folder, by name."""
+    figures = {
+        "journey": journey(config, checkpoints, metrics),
+        "selectivity": selectivity(config, checkpoints),
+        "training": training(config, metrics),
+    }
+    return {name: save(figure, folder / f"{name}.png") for name, figure in figures.items()}

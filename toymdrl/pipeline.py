@@ -1,0 +1,227 @@
+"""The experiment: warm start, the domains in sequence, then a refresh of each as a branch from the last checkpoint.
+
+A run goes from checkpoint to checkpoint. Each stage starts from an earlier checkpoint with a fresh optimiser and a random
+stream of its own, so any stage can be done again from the files before it, to the same bytes.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from toymdrl.config import ConfigError, RunConfig
+from toymdrl.domains import DOMAINS, problems
+from toymdrl.exact import ExpectedReward, score
+from toymdrl.grpo import GRPOConfig
+from toymdrl.model import DivergenceError, Policy
+from toymdrl.provenance import source_digest
+from toymdrl.runs import CorruptFile, RunDirectory, load_tensors, save_tensors
+from toymdrl.training import Training, reinforce, warm_start
+
+SAVE_SECONDS = 5.0
+"""Most work that an interruption can lose."""
+BASE = "base"
+WARM_START_SOURCES = ("vocab.py", "streams.py", "forest.py", "domains", "model.py", "pretrain.py", "training.py")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training, from one checkpoint to one or more others."""
+
+    name: str
+    domain: str | None
+    """The domain trained; None for the warm start."""
+    start: str | None
+    """The checkpoint it starts from; None for random weights."""
+    steps: int
+    keeps: dict[int, str]
+    """Checkpoints by the step after which they are kept; the last step is one of them."""
+
+
+def stages(config: RunConfig) -> list[Stage]:
+    """All stages of a run, in order."""
+    plan = [Stage(BASE, None, None, config.warm_start.steps, {config.warm_start.steps: BASE})]
+    for key in config.order:
+        plan.append(Stage(key, key, plan[-1].name, config.grpo.steps, {config.grpo.steps: key}))
+    last = plan[-1].name
+    for key in config.order:
+        name = f"refresh-{key}"
+        keeps = {step: f"{name}-{step}" for step in config.refresh_steps}
+        plan.append(Stage(name, key, last, config.refresh.steps, keeps))
+    return plan
+
+
+def stage_config(config: RunConfig, stage: Stage) -> GRPOConfig:
+    """The GRPO settings of a stage that trains a domain."""
+    return config.grpo if stage.name == stage.domain else config.refresh
+
+
+class Observer:
+    """What a run tells while it goes on; this one listens to nothing."""
+
+    def begin(self, stage: Stage, step: int) -> None:
+        """A stage begins, or goes on after `step` steps."""
+
+    def step(self, stage: Stage, metrics: dict[str, float]) -> None:
+        """A step was taken."""
+
+    def checkpoint(self, name: str, scores: dict[str, float]) -> None:
+        """A checkpoint was kept, or had been kept by an earlier session."""
+
+    def warn(self, message: str) -> None:
+        """Something was wrong and has been dealt with."""
+
+
+class StageDivergedError(ArithmeticError):
+    """A stage met a loss that is not finite; the message names the step and what was kept."""
+
+
+@cache
+def scoreboard() -> dict[str, ExpectedReward]:
+    """The exact expected reward on the eval split of every domain."""
+    return {key: ExpectedReward(problems(domain, "eval")) for key, domain in DOMAINS.items()}
+
+
+def evaluate(policy: Policy) -> dict[str, float]:
+    """Scores of a policy on unseen prompts, 100 x exact expected reward, by domain."""
+    return {key: score(policy, objective) for key, objective in scoreboard().items()}
+
+
+def weights(policy: Policy) -> dict[str, Tensor]:
+    """A policy's parameters by name."""
+    return {name: weight.detach() for name, weight in policy.named_parameters()}
+
+
+def load_policy(run: RunDirectory, checkpoint: str) -> Policy:
+    """A checkpoint as a policy on the run's device.
+
+    Raises:
+        CorruptFile: the checkpoint's file is damaged.
+    """
+    policy = Policy(run.config.model)
+    policy.load_state_dict(run.load_checkpoint(checkpoint))
+    return policy.to(run.config.device)
+
+
+def prepare(config: RunConfig) -> None:
+    """Set the process up for a config: threads and deterministic kernels. Call once, before any work.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    try:
+        torch.zeros(1, device=config.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {config.device!r} is not available here; use --device cpu") from error
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.device == "cpu")
+
+
+def warm_start_file(config: RunConfig, out: Path) -> Path:
+    """Where the warm start of a config is cached: named by a hash of all that its bytes depend on."""
+    content = {
+        "model": asdict(config.model),
+        "warm_start": asdict(config.warm_start),
+        "seed": config.seed,
+        "device": config.device,
+        "threads": config.threads,
+        "torch": torch.__version__,
+        "sources": source_digest(WARM_START_SOURCES),
+    }
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return out / "warm-starts" / f"{key}.safetensors"
+
+
+def execute(run: RunDirectory, observer: Observer) -> None:
+    """Do what is left of a run, up to the last checkpoint. Hold the run's lock.
+
+    Raises:
+        StageDivergedError: a loss was not finite.
+    """
+    for warning in run.keep_sound_checkpoints():
+        observer.warn(warning)
+    for stage in stages(run.config):
+        have = {entry["name"]: entry["scores"] for entry in run.checkpoints}
+        if all(name in have for name in stage.keeps.values()):
+            for name in stage.keeps.values():
+                observer.checkpoint(name, have[name])
+        elif stage.name == BASE and (cached := _cached_warm_start(run)):
+            policy = Policy(run.config.model)
+            policy.load_state_dict(cached)
+            _keep(run, BASE, policy.to(run.config.device), observer)
+        else:
+            _train(run, stage, observer)
+
+
+def _cached_warm_start(run: RunDirectory) -> dict[str, Tensor] | None:
+    try:
+        return load_tensors(warm_start_file(run.config, run.path.parent))[0]
+    except CorruptFile:
+        return None  # it will be computed, and written anew
+
+
+def _begin(run: RunDirectory, stage: Stage) -> Training:
+    config = run.config
+    if stage.domain is None or stage.start is None:
+        return warm_start(config.model, config.warm_start, config.seed, config.device)
+    purpose = "stage" if stage.name == stage.domain else "refresh"
+    policy = load_policy(run, stage.start)
+    return reinforce(policy, stage.domain, stage_config(config, stage), config.seed, purpose)
+
+
+def _restore(run: RunDirectory, stage: Stage, training: Training, observer: Observer) -> None:
+    """Bring a stage to where an earlier session left it, and forget everything after that."""
+    try:
+        progress = run.load_progress(stage.name)
+    except CorruptFile as error:
+        observer.warn(f"{error}; beginning {stage.name} again")
+        progress = None
+    have = {entry["name"] for entry in run.checkpoints}
+    if progress and all(name in have for step, name in stage.keeps.items() if step <= progress[1]):
+        training.restore(*progress)
+    dropped = {name for step, name in stage.keeps.items() if step > training.step}
+    run.checkpoints = [entry for entry in run.checkpoints if entry["name"] not in dropped]
+    before = [each.name for each in stages(run.config)]
+    run.rewind_metrics(set(before[: before.index(stage.name)]), stage.name, training.step)
+
+
+def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
+    training = _begin(run, stage)
+    _restore(run, stage, training, observer)
+    observer.begin(stage, training.step)
+    saved_step, saved_at = training.step, time.monotonic()
+    while training.step < stage.steps:
+        began = time.monotonic()
+        try:
+            metrics = training.advance()
+        except DivergenceError as error:
+            kept = f"step {saved_step} of {stage.name}" if saved_step else f"checkpoint {stage.start or 'none'}"
+            raise StageDivergedError(
+                f"{stage.name} step {training.step + 1}: {error}; the last good state kept is {kept}; try a lower --lr"
+            ) from error
+        line = {"stage": stage.name, "step": training.step, **metrics, "seconds": time.monotonic() - began}
+        kept_now = stage.keeps.get(training.step)
+        if kept_now:
+            line["scores"] = _keep(run, kept_now, training.policy, observer)
+        elif stage.domain and training.step % run.config.evaluate_every == 0:
+            line["scores"] = evaluate(training.policy)
+        run.log(line)
+        observer.step(stage, metrics)
+        if time.monotonic() - saved_at > SAVE_SECONDS and training.step < stage.steps:
+            run.save_progress(stage.name, training.step, training.state())
+            saved_step, saved_at = training.step, time.monotonic()
+    if stage.name == BASE:
+        save_tensors(warm_start_file(run.config, run.path.parent), weights(training.policy), {"warm start": True})
+    run.clear_progress()
+
+
+def _keep(run: RunDirectory, name: str, policy: Policy, observer: Observer) -> dict[str, float]:
+    scores = evaluate(policy)
+    run.add_checkpoint(name, weights(policy), scores)
+    observer.checkpoint(name, scores)
+    return scores

@@ -1,0 +1,190 @@
+"""The report: result files to one self-contained page, PNG figures and a Markdown summary. It computes no score again."""
+
+import base64
+import html
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from toymdrl import figures
+from toymdrl.claims import (
+    PAPER_AVERAGE_REFRESHED,
+    PAPER_MATH_AFTER_ALL,
+    PAPER_MATH_REFRESHED,
+    headline_domain,
+    headline_refresh,
+)
+from toymdrl.config import PRESETS, RunConfig
+from toymdrl.domains import DOMAINS
+from toymdrl.runs import RunDirectory, RunError, write_atomically
+
+Entry = dict[str, Any]
+
+
+def checkpoint_title(config: RunConfig, name: str) -> str:
+    """A checkpoint's name for people."""
+    if name == "base":
+        return "Warm start"
+    if name in DOMAINS:
+        arrow = "→ " if name != config.order[0] else ""
+        return f"{arrow}{DOMAINS[name].title}"
+    _, key, steps = name.split("-")
+    return f"Re-{DOMAINS[key].title}, {steps} step{'s' if steps != '1' else ''}"
+
+
+def command(config: RunConfig) -> str:
+    """The command that repeats a run."""
+    preset = PRESETS[config.preset]
+    parts = [f"toymdrl run --preset {config.preset} --seed {config.seed}"]
+    if config.order != preset.order:
+        parts.append("--order " + " ".join(config.order))
+    for option, mine, usual in (
+        ("steps", config.grpo.steps, preset.grpo.steps),
+        ("lr", config.grpo.learning_rate, preset.grpo.learning_rate),
+        ("kl", config.grpo.kl, preset.grpo.kl),
+        ("device", config.device, preset.device),
+        ("threads", config.threads, preset.threads),
+    ):
+        if mine != usual:
+            parts.append(f"--{option} {mine}")
+    return " ".join(parts)
+
+
+def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
+    """What happened, in one sentence, and what followed, in a second."""
+    if "C1" not in claims:
+        only = DOMAINS[config.order[0]].title
+        return f"{only} was trained alone", "With one domain there is no later one to harm it. Add a domain to --order."
+    harm, cure = claims["C1"]["measured"], claims["C10"]["measured"]
+    title = DOMAINS[harm["domain"]].title
+    later = [DOMAINS[key].title for key in config.order[config.order.index(harm["domain"]) + 1 :]]
+    verb = "falls" if harm["points_lost"] > 0 else "rises"
+    first = (
+        f"{title} {verb} from {harm['after_own_stage']:.1f} to {harm['after_all_stages']:.1f} "
+        f"while {' and '.join(later)} {'are' if len(later) > 1 else 'is'} trained"
+    )
+    share = f" ({cure['share_of_loss']:.0%} of the loss)" if cure["share_of_loss"] is not None else ""
+    second = (
+        f"{cure['steps']} refresh step{'s' if cure['steps'] > 1 else ''} on {title} bring it to {cure['refreshed']:.1f}: "
+        f"{cure['points_won_back']:+.1f} points{share}. The other domains move by {cure['mean_change_of_others']:+.1f} "
+        f"on average, and the average score goes from {cure['average_before']:.1f} to {cure['average_after']:.1f}."
+    )
+    return first, second
+
+
+def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, str, str]]:
+    """Quantity, the paper's number, ours; empty unless the run has the paper's order."""
+    if config.order != ("code", "math", "qa", "cw") or "C1" not in claims:
+        return []
+    harm, cure = claims["C1"]["measured"], claims["C10"]["measured"]
+    return [
+        ("Math after Code → Math → QA → CW", f"{PAPER_MATH_AFTER_ALL}", f"{harm['after_all_stages']:.2f}"),
+        (f"Math after Re-Math, {cure['steps']} steps", f"{PAPER_MATH_REFRESHED}", f"{cure['refreshed']:.2f}"),
+        ("Average over domains after it", f"{PAPER_AVERAGE_REFRESHED}", f"{cure['average_after']:.2f}"),
+    ]
+
+
+def _shown(config: RunConfig, checkpoints: list[Entry]) -> list[Entry]:
+    best = max(entry["average"] for entry in checkpoints)
+    return [
+        {
+            "title": checkpoint_title(config, entry["name"]),
+            "cells": [entry["scores"][key] for key in DOMAINS],
+            "average": entry["average"],
+            "best": entry["average"] == best,
+            "branch": entry["name"].startswith("refresh-"),
+            "trained": entry["name"].removeprefix("refresh-").split("-")[0],
+        }
+        for entry in checkpoints
+    ]
+
+
+def _html_table(config: RunConfig, checkpoints: list[Entry]) -> str:
+    head = "".join(f"<th>{domain.title}</th>" for domain in DOMAINS.values())
+    lines = [f"<table><tr><th>checkpoint</th>{head}<th>average</th></tr>"]
+    branched = False
+    for row in _shown(config, checkpoints):
+        mark = ' class="first-branch"' if row["branch"] and not branched else ""
+        branched = branched or row["branch"]
+        own = [' class="own"' if key == row["trained"] else "" for key in DOMAINS]
+        cells = "".join(f"<td{kind}>{value:.1f}</td>" for kind, value in zip(own, row["cells"], strict=True))
+        best = " best" if row["best"] else ""
+        average = f'<td class="average{best}">{row["average"]:.1f}</td>'
+        lines.append(f"<tr{mark}><td>{html.escape(row['title'])}</td>{cells}{average}</tr>")
+    return "\n".join(lines) + "</table>"
+
+
+def _html_paper(rows: Iterable[tuple[str, str, str]]) -> str:
+    cells = "".join(f"<tr><td>{what}</td><td>{paper}</td><td>{ours}</td></tr>" for what, paper, ours in rows)
+    if not cells:
+        return ""
+    note = "The paper trains a 4-billion-parameter model on real tasks: compare directions, not levels."
+    table = f"<table><tr><th>quantity</th><th>paper</th><th>this run</th></tr>{cells}</table>"
+    return f'<h2>Beside the paper</h2><div class="scroll">{table}</div><p class="note">{note}</p>'
+
+
+def _what(config: RunConfig) -> str:
+    titles = " → ".join(DOMAINS[key].title for key in config.order)
+    grpo, warm = config.grpo, config.warm_start
+    return (
+        f"A transformer of {config.model.layers} layers and width {config.model.width}, warm-started for {warm.steps} "
+        f"supervised steps on imperfect demonstrations, then GRPO on {titles}: {grpo.steps} steps a stage of "
+        f"{grpo.prompts} prompts × {grpo.group} answers, learning rate {grpo.learning_rate:g} falling to zero, "
+        f"KL weight {grpo.kl:g}. Each refresh starts from the last checkpoint, at a constant rate of "
+        f"{config.refresh.learning_rate:g}."
+    )
+
+
+def _markdown(config: RunConfig, results: Entry) -> str:
+    first, second = headline(config, results["claims"])
+    titles = [domain.title for domain in DOMAINS.values()]
+    lines = [f"# {first}", "", second, "", "![Scores along the sequence](figures/journey.png)", ""]
+    lines += [f"| checkpoint | {' | '.join(titles)} | average |", "|---" + "|---:" * (len(titles) + 1) + "|"]
+    for row in _shown(config, results["checkpoints"]):
+        average = f"**{row['average']:.1f}**" if row["best"] else f"{row['average']:.1f}"
+        lines.append(f"| {row['title']} | {' | '.join(f'{value:.1f}' for value in row['cells'])} | {average} |")
+    if rows := _paper_rows(config, results["claims"]):
+        lines += ["", "| quantity | paper | this run |", "|---|---:|---:|"]
+        lines += [f"| {what} | {paper} | {ours} |" for what, paper, ours in rows]
+    lines += ["", _what(config), "", "    " + command(config), ""]
+    return "\n".join(lines)
+
+
+def write_report(run: RunDirectory) -> list[Path]:
+    """Draw report.html, summary.md and figures/ of a complete run; the two pages' paths.
+
+    Raises:
+        RunError: the run is not complete.
+        CorruptFile: results.json is damaged.
+    """
+    results, config, metrics = run.results(), run.config, run.metrics()
+    if not results["complete"]:
+        raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
+    pictures = figures.draw(config, results["checkpoints"], metrics, run.path / "figures")
+    embedded = {
+        name: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() for name, path in pictures.items()
+    }
+    first, second = headline(config, results["claims"])
+    steps = headline_refresh(config)
+    harmed = headline_domain(config)
+    page = Template(files("toymdrl").joinpath("report.html").read_text(encoding="utf-8")).substitute(
+        title=f"toymdrl: {html.escape(DOMAINS[harmed].title if harmed else 'one domain')}, seed {config.seed}",
+        preset=html.escape(config.preset),
+        seed=config.seed,
+        headline=html.escape(first),
+        followup=html.escape(second),
+        table=_html_table(config, results["checkpoints"]),
+        paper=_html_paper(_paper_rows(config, results["claims"])),
+        refresh_steps=f"{steps} step{'s' if steps > 1 else ''}",
+        what=html.escape(_what(config)),
+        command=html.escape(command(config)),
+        settings=html.escape((run.path / "config.json").read_text(encoding="utf-8")),
+        provenance=html.escape(run.provenance_text()),
+        **embedded,
+    )
+    written = [run.path / "report.html", run.path / "summary.md"]
+    write_atomically(written[0], page)
+    write_atomically(written[1], _markdown(config, results))
+    return written
