@@ -64,7 +64,7 @@ def claims(config: RunConfig, checkpoints: list[Entry]) -> dict[str, Entry]:
             **undecided,
         },
         "C10": {
-            "paper": "Re-Math (3 steps) recovers selectively: Math 57.66 to 66.04, best average of all checkpoints 66.39",
+            "paper": "A short refresh repairs selectively: Math 57.66 to 66.04 in 3 steps, best average of all, 66.39",
             "measured": {
                 "domain": harmed,
                 "steps": steps,

@@ -1,8 +1,8 @@
 """Exact expected reward and exact KL of a policy: sums over every answer, differentiable as often as one likes.
 
-Only the candidate answers of a domain can earn a reward, and there are few, so J(theta) = E_x sum_a r(x, a) pi(a | x) is a
-finite sum: no sampling noise in the score, its gradient or its Hessian-vector products. Candidates that share a prefix
-share its columns (see forest.py): 42 programs cost 6 answer columns, 512 verses that begin alike cost 73.
+Only the candidate answers of a domain can earn a reward, and there are few, so J(theta) = E_x sum_a r(x, a) pi(a | x)
+is a finite sum: no sampling noise in the score, its gradient or its Hessian-vector products. Candidates that share a
+prefix share its columns (see forest.py): 42 programs cost 6 answer columns, 512 verses that begin alike cost 73.
 """
 
 from collections.abc import Iterator
@@ -122,8 +122,8 @@ def score(policy: Policy, objective: ExpectedReward) -> float:
 def kl_parts(policy: Policy, reference: Policy, these: Problems) -> Iterator[Tensor]:
     """Scalars that sum to E_x KL(policy || reference) over whole answers, each with a graph of its own.
 
-    KL(policy || reference) = sum over answer prefixes of policy(prefix) KL(next token | prefix), by the chain rule, so the
-    forest holds every prefix of every answer over the whole vocabulary.
+    KL(policy || reference) = sum over answer prefixes of policy(prefix) KL(next token | prefix), by the chain rule,
+    so the forest holds every prefix of every answer over the whole vocabulary.
 
     Raises:
         ValueError: answers too long for that (CW: 38^3 prefixes).

@@ -1,8 +1,9 @@
 """Many answers to one prompt as one sequence.
 
 A group of sampled answers shares its prompt, and all possible answers share their prefixes. Laid out as a forest (the
-prompt's columns first, then one column for each answer token, which attends to the prompt and to its own ancestors only),
-they cost one pass over distinct tokens instead of one pass a copy. The ordinary causal sequence is the forest of one chain.
+prompt's columns first, then one column for each answer token, which attends to the prompt and to its own ancestors
+only), they cost one pass over distinct tokens instead of one pass a copy. The ordinary causal sequence is the forest
+of one chain.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ def grow(prompt: int, parents: Sequence[int]) -> Forest:
 
     Args:
         prompt: number of prompt columns, at least 1.
-        parents: for each further column the column it follows, an earlier one (`prompt` - 1 for the first of an answer).
+        parents: for each further column the column it follows: an earlier one, `prompt` - 1 for an answer's first.
     """
     total = prompt + len(parents)
     sees = torch.zeros(total, total, dtype=torch.bool)

@@ -1,20 +1,25 @@
 """GRPO: group-relative policy optimisation, one update at a time; no I/O.
 
 Departures from the GRPO of DeepSeekMath (arXiv 2402.03300):
-1. An answer's loss is the sum over its tokens, not their mean: the mean favours long wrong answers and is no policy gradient.
-2. The advantage is reward minus group mean by default; dividing by the group's standard deviation ("zscore") is an option.
-3. The KL penalty has the gradient of KL(policy || reference). DeepSeekMath's estimator k3, used as a loss, has on policy the
-   gradient of KL(reference || policy). Ours is exact over the vocabulary at every visited prefix, and charges each token
-   for the divergence of the tokens that follow it.
+1. An answer's loss is the sum over its tokens, not their mean, which favours long wrong answers and is no policy
+   gradient.
+2. The advantage is reward minus group mean; dividing by the group's standard deviation ("zscore") is an option.
+3. The KL penalty has the gradient of KL(policy || reference). DeepSeekMath's estimator k3, used as a loss, has on
+   policy the gradient of KL(reference || policy). Ours is exact over the vocabulary at every visited prefix, and
+   charges each token for the divergence of the tokens that follow it.
 4. The reference is the policy at the start of the stage, not one fixed model.
 5. The reward is checked by a program; there is no reward model.
-6. By default each rollout serves one update, so that the clipped ratio is 1 (up to rounding) and the gradient is on policy.
-Departures from the GRPO runs of the paper: 7. a policy of 0.17 million parameters, not 4 billion, and answers of up to four
-tokens, whose expected reward is known exactly. 8. The learning rate falls linearly to zero within a stage, so that each
-checkpoint is near-stationary, which the theory assumes. 9. A fresh optimiser for every stage.
+6. By default each rollout serves one update: the clipped ratio is 1 up to rounding and the gradient is on policy.
 
-With advantage "mean", one update and no clipping of the gradient, the expected gradient is
-(G - 1)/G grad J - beta grad KL for groups of G answers; tests/test_grpo.py checks it against the enumerated gradient.
+Departures from the GRPO runs of the paper:
+7. A policy of 0.17 million parameters, not 4 billion, and answers of up to four tokens, whose expected reward is known
+   exactly.
+8. The learning rate falls linearly to zero within a stage, so that each checkpoint is near-stationary, which the theory
+   assumes.
+9. A fresh optimiser for every stage.
+
+With advantage "mean", one update and no clipping of the gradient, the expected gradient of the loss is
+-(G - 1)/G grad J + beta grad KL for groups of G answers; tests/test_grpo.py checks it against enumeration.
 """
 
 import math

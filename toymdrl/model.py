@@ -1,9 +1,9 @@
 """The policy: a decoder-only transformer with the block structure of Qwen3, small.
 
-RMSNorm before attention and before a SwiGLU MLP, no biases, separate output head. A neuron is one channel of the MLP: a row
-of `gate`, the same row of `up` and the same column of `down`. Departures from Qwen3: learned positions instead of rotary
-ones, as many key as query heads, no norm on queries and keys. Attention is written out, because fused attention has no
-second derivative on CPU, and every Hessian-vector product of the analysis passes through here.
+RMSNorm before attention and before a SwiGLU MLP, no biases, separate output head. A neuron is one channel of the MLP:
+a row of `gate`, the same row of `up` and the same column of `down`. Departures from Qwen3: learned positions instead
+of rotary ones, as many key as query heads, no norm on queries and keys. Attention is written out, because fused
+attention has no second derivative on CPU, and every Hessian-vector product of the analysis passes through here.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The experiment: warm start, the domains in sequence, then a refresh of each as a branch from the last checkpoint.
 
-A run goes from checkpoint to checkpoint. Each stage starts from an earlier checkpoint with a fresh optimiser and a random
-stream of its own, so any stage can be done again from the files before it, to the same bytes.
+A run goes from checkpoint to checkpoint. Each stage starts from an earlier checkpoint with a fresh optimiser and a
+random stream of its own, so any stage can be done again from the files before it, to the same bytes.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The report: result files to one self-contained page, PNG figures and a Markdown summary. It computes no score again."""
+"""The report: result files to one self-contained page, PNG figures and a Markdown summary; no score is recomputed."""
 
 import base64
 import html
@@ -67,7 +67,7 @@ def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
     )
     share = f" ({cure['share_of_loss']:.0%} of the loss)" if cure["share_of_loss"] is not None else ""
     second = (
-        f"{cure['steps']} refresh step{'s' if cure['steps'] > 1 else ''} on {title} bring it to {cure['refreshed']:.1f}: "
+        f"{cure['steps']} refresh step{'s bring' if cure['steps'] > 1 else ' brings'} it to {cure['refreshed']:.1f}: "
         f"{cure['points_won_back']:+.1f} points{share}. The other domains move by {cure['mean_change_of_others']:+.1f} "
         f"on average, and the average score goes from {cure['average_before']:.1f} to {cure['average_after']:.1f}."
     )

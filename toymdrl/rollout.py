@@ -73,7 +73,7 @@ def answer_log_policy(policy: Policy, prompts: Tensor, answers: Tensor) -> Tenso
     Returns:
         (prompts, group, answer_length, vocabulary).
     """
-    count, group, length = answers.shape
+    _, group, length = answers.shape
     prompt = prompts.shape[1]
     forest = group_forest(prompt, group, length).to(policy.head.weight)
     inputs = answers[:, :, :-1].transpose(1, 2).flatten(1)

@@ -1,8 +1,9 @@
 """The one token table that all domains share.
 
-Digits appear in Math, Code and QA, and the names r1 to r3 both in QA (fields of a record) and in CW (rhyme classes): what
-the domains share here is what lets training one of them disturb another. PAD fills the end of short rows and is never a
-target; EOS ends an answer and is. They are distinct, so that masking PAD never hides the stop token from a loss.
+Digits appear in Math, Code and QA, and the names r1 to r3 both in QA (fields of a record) and in CW (rhyme classes):
+what the domains share here is what lets training one of them disturb another. PAD fills the end of short rows and is
+never a target; EOS ends an answer and is. They are distinct, so that masking PAD never hides the stop token from a
+loss.
 
 There is no separate start token: the letter of the domain opens every prompt.
 """

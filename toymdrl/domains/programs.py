@@ -113,7 +113,7 @@ class Programs:
         return columns("C", *(FIRST_DIGIT + example).unbind(1), ">", *(FIRST_DIGIT + output).unbind(1))
 
     def demonstrate(self, facts: Tensor, generator: torch.Generator) -> Tensor:
-        """The reference program; in a third of the answers a random token, an instruction or EOS, for its second one."""
+        """The reference program; in a third of the answers its second token is a random instruction or EOS."""
         programs = self._reference(facts).clone()
         wrong = torch.rand(len(facts), generator=generator) < 1 / 3
         seconds = torch.tensor([EOS, *range(FIRST_INSTRUCTION, FIRST_INSTRUCTION + len(INSTRUCTIONS))])

@@ -1,4 +1,4 @@
-"""CW (creative writing): ``W moon flee r3 |`` asks for a verse of four words on two given words, ending on a rhyme class.
+"""CW (creative writing): ``W moon flee r3 |`` asks for four words that use the two given and end on a rhyme class.
 
 The words are four pairs that rhyme, a noun and a verb in each: moon croon, sea flee, night write, rain wane.
 """
@@ -29,7 +29,7 @@ def content(facts: Tensor, words: Tensor) -> Tensor:
 
 @cache
 def perfect_verses() -> tuple[Tensor, Tensor]:
-    """The verses of perfect form (verses, VERSE), and which are perfect on each prompt: 1.0 or 0.0, (8 * 8 * 4, verses)."""
+    """The verses of perfect form (verses, VERSE), and 1.0 where one is perfect on a prompt: (8 * 8 * 4, verses)."""
     words = torch.arange(len(WORDS))
     verses = torch.cartesian_prod(*[words] * VERSE)
     verses = verses[form(verses) == 2]
