@@ -1,0 +1,179 @@
+"""GRPO: its mean gradient against enumeration, its parts against their definitions."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests import tiny
+from toymdrl.domains import Problems
+from toymdrl.exact import ExpectedReward, kl_parts
+from toymdrl.grpo import GRPOConfig, advantages, loss, update
+from toymdrl.model import DivergenceError, Policy
+from toymdrl.rollout import Rollout, answer_log_policy, sample
+from toymdrl.streams import stream
+from toymdrl.vocab import EOS, PAD
+
+CONFIG = GRPOConfig(group=4, kl=0.0)
+
+
+def _flat(parts: tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([part.flatten() for part in parts])
+
+
+def _loss_gradient(model: Policy, rollout: Rollout, config: GRPOConfig, reference: Policy | None = None) -> Tensor:
+    log_reference = None
+    if reference is not None:
+        with torch.no_grad():
+            log_reference = answer_log_policy(reference, rollout.prompts, rollout.answers)
+    log_policy = answer_log_policy(model, rollout.prompts, rollout.answers)
+    return _flat(torch.autograd.grad(loss(log_policy, rollout, config, log_reference), list(model.parameters())))
+
+
+def _repeated(copies: int) -> Problems:
+    these = tiny.sums()
+    return these.subset(torch.arange(len(these)).repeat(copies))
+
+
+@pytest.mark.parametrize("kl", [0.0, 1.0])
+def test_mean_gradient_is_the_policy_gradient(kl: float) -> None:
+    """E[gradient] = -(G - 1)/G grad J + beta grad KL(policy || reference), and not the forward KL's gradient."""
+    model, reference, these = tiny.policy(3), tiny.policy(4), tiny.sums()
+    config = replace(CONFIG, kl=kl)
+    parameters = list(model.parameters())
+    reward = _flat(torch.autograd.grad(ExpectedReward(these)(model), parameters))
+    reverse = _flat(torch.autograd.grad(torch.stack(list(kl_parts(model, reference, these))).sum(), parameters))
+    expected = -(config.group - 1) / config.group * reward + kl * reverse
+    batches, generator = 200, stream("mean gradient", int(kl))
+    samples = torch.stack(
+        [
+            _loss_gradient(model, sample(model, _repeated(64), config.group, generator), config, reference)
+            for _ in range(batches)
+        ]
+    )
+    error = samples.std(dim=0) / batches**0.5
+    moving = error > 1e-12
+    scores = (samples.mean(dim=0) - expected)[moving] / error[moving]
+    assert scores.abs().max() < 5
+    assert scores.square().mean() < 1.5
+    # The test can tell the factor (G - 1)/G from 1: their difference is many standard errors along the gradient.
+    along = samples @ reward / reward.norm()
+    assert reward.norm() / config.group > 5 * along.std() / batches**0.5
+    if kl:
+        enumerated = torch.zeros((), dtype=torch.float64)
+        for prompt in these.prompts:
+            for answer in tiny.every_answer(2):
+                ours, theirs = (tiny.answer_logprob(each, prompt, answer) for each in (model, reference))
+                enumerated += theirs.detach().exp() * (theirs.detach() - ours) / len(these)
+        forward = _flat(torch.autograd.grad(enumerated, parameters))
+        wrong = -(config.group - 1) / config.group * reward + kl * forward
+        assert ((samples.mean(dim=0) - wrong)[moving] / error[moving]).abs().max() > 20
+
+
+@given(
+    rewards=st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=1, max_size=5),
+    kind=st.sampled_from(["mean", "zscore"]),
+    shift=st.floats(-3, 3),
+)
+def test_advantages(rewards: list[list[float]], kind: str, shift: float) -> None:
+    table = torch.tensor(rewards, dtype=torch.float64)
+    values = advantages(table, kind)
+    torch.testing.assert_close(values.sum(dim=1), torch.zeros(len(table), dtype=torch.float64), rtol=0, atol=1e-9)
+    torch.testing.assert_close(advantages(table + shift, kind), values, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(advantages(table.flip(1), kind), values.flip(1), rtol=1e-9, atol=1e-9)
+    assert (values[(table == table[:, :1]).all(dim=1)] == 0).all()
+    if kind == "zscore":
+        wide = table.std(dim=1) > 0.1
+        torch.testing.assert_close(values[wide].std(dim=1), torch.ones(int(wide.sum())).double(), rtol=2e-3, atol=0)
+
+
+def test_unknown_advantage_is_named() -> None:
+    with pytest.raises(ValueError, match="unknown advantage 'median'"):
+        advantages(torch.zeros(1, 2), "median")
+
+
+@given(seed=st.integers(0, 2**16))
+def test_order_of_answers_and_prompts_does_not_matter(seed: int) -> None:
+    model, reference = tiny.policy(5), tiny.policy(6)
+    rollout = sample(model, tiny.sums(), 4, stream("order", seed))
+    config = replace(CONFIG, kl=0.3)
+    members, prompts = torch.randperm(4), torch.randperm(4)
+    shuffled = Rollout(
+        rollout.prompts[prompts],
+        *(each[prompts][:, members] for each in (rollout.answers, rollout.mask, rollout.logprobs, rollout.rewards)),
+    )
+    torch.testing.assert_close(
+        _loss_gradient(model, rollout, config, reference),
+        _loss_gradient(model, shuffled, config, reference),
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def test_clipping_against_the_definition() -> None:
+    """min(ratio A, clip(ratio) A) for one answer of one token, on both sides and for both signs."""
+    config = replace(CONFIG, clip=0.2)
+    for ratio, reward, expected in (
+        (1.1, 1.0, 1.1), (1.5, 1.0, 1.2), (0.5, 1.0, 0.5), (0.5, -1.0, -0.8), (1.5, -1.0, -1.5),
+    ):  # fmt: skip
+        log_policy = torch.log(torch.tensor([[[[0.3 * ratio, 1 - 0.3 * ratio]], [[0.3, 0.7]]]], dtype=torch.float64))
+        rollout = Rollout(
+            prompts=torch.zeros(1, 1, dtype=torch.int64),
+            answers=torch.zeros(1, 2, 1, dtype=torch.int64),
+            mask=torch.ones(1, 2, 1),
+            logprobs=torch.full((1, 2, 1), 0.3, dtype=torch.float64).log(),
+            rewards=torch.tensor([[reward, -reward]], dtype=torch.float64),
+        )
+        # The second answer has ratio 1 and advantage -reward; the mean over two answers is taken.
+        assert -2 * float(loss(log_policy, rollout, config)) == pytest.approx(expected - reward)
+
+
+def test_ratio_is_one_on_policy_and_eos_is_trained_but_padding_is_not() -> None:
+    model = tiny.policy(7)
+    rollout = sample(model, _repeated(50), 4, stream("eos"))
+    ended = rollout.answers[:, :, 0] == EOS
+    assert ended.any()
+    assert not ended.all()
+    assert (rollout.answers[:, :, 1][ended] == PAD).all()
+    assert (rollout.mask[:, :, 0] == 1).all()
+    assert (rollout.mask[:, :, 1] == (~ended).double()).all()
+    log_policy = answer_log_policy(model, rollout.prompts, rollout.answers)
+    again = log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1) * rollout.mask
+    torch.testing.assert_close(again, rollout.logprobs, rtol=0, atol=1e-10)
+    # What stands behind EOS has no influence.
+    noise = rollout.answers.clone()
+    noise[:, :, 1][ended] = 3
+    changed = replace(rollout, answers=noise)
+    torch.testing.assert_close(_loss_gradient(model, changed, CONFIG), _loss_gradient(model, rollout, CONFIG))
+
+
+def test_equal_rewards_leave_the_policy_alone() -> None:
+    model = tiny.policy(8)
+    rollout = replace(sample(model, tiny.sums(), 4, stream("flat")), rewards=torch.full((4, 4), 0.5).double())
+    assert (_loss_gradient(model, rollout, CONFIG) == 0).all()
+    metrics = update(model, torch.optim.SGD(model.parameters(), lr=1.0), rollout, CONFIG, None)
+    assert metrics.flat_groups == 1
+    assert metrics.gradient_norm == 0
+
+
+def test_several_updates_raise_the_reward_of_what_was_sampled() -> None:
+    model = tiny.policy(9)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
+    rollout = sample(model, _repeated(20), 8, stream("updates"))
+    clipped = [update(model, optimiser, rollout, replace(CONFIG, gradient_norm=1e9), None) for _ in range(8)]
+    assert clipped[0].clipped == 0
+    assert clipped[-1].clipped > 0
+    assert clipped[-1].loss < clipped[0].loss
+
+
+def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
+    model = tiny.policy(10)
+    before = [weight.clone() for weight in model.parameters()]
+    rollout = sample(model, tiny.sums(), 4, stream("nan"))
+    bad = replace(rollout, rewards=rollout.rewards * float("nan"))
+    with pytest.raises(DivergenceError, match="nan"):
+        update(model, torch.optim.SGD(model.parameters(), lr=1.0), bad, CONFIG, None)
+    assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
