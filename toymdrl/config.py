@@ -29,7 +29,9 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     warm_start: WarmStartConfig = field(default_factory=WarmStartConfig)
     grpo: GRPOConfig = field(default_factory=GRPOConfig)
-    refresh: GRPOConfig = field(default_factory=lambda: GRPOConfig(steps=10, learning_rate=3e-4, anneal=False))
+    refresh: GRPOConfig = field(
+        default_factory=lambda: GRPOConfig(steps=10, prompts=128, learning_rate=1e-3, anneal=False)
+    )
     refresh_steps: tuple[int, ...] = (1, 3, 10)
     """Steps of a refresh after which a checkpoint is kept; the last one is refresh.steps."""
     evaluate_every: int = 10
@@ -41,7 +43,7 @@ _SMOKE = RunConfig(
     model=ModelConfig(layers=2, width=32, heads=2, neurons=64),
     warm_start=WarmStartConfig(steps=60, batch=128),
     grpo=GRPOConfig(steps=4, prompts=16),
-    refresh=GRPOConfig(steps=3, prompts=16, learning_rate=3e-4, anneal=False),
+    refresh=GRPOConfig(steps=3, prompts=16, learning_rate=1e-3, anneal=False),
     refresh_steps=(1, 3),
     evaluate_every=2,
 )
@@ -50,8 +52,8 @@ _THOROUGH = replace(
     _LAPTOP,
     preset="thorough",
     warm_start=replace(_LAPTOP.warm_start, steps=3000),
-    grpo=replace(_LAPTOP.grpo, prompts=128),
-    refresh=replace(_LAPTOP.refresh, prompts=128),
+    grpo=replace(_LAPTOP.grpo, steps=120, prompts=64),
+    refresh=replace(_LAPTOP.refresh, prompts=256),
 )
 PRESETS: dict[str, RunConfig] = {config.preset: config for config in (_SMOKE, _LAPTOP, _THOROUGH)}
 

@@ -37,13 +37,13 @@ from toymdrl.rollout import Rollout, answer_log_policy
 class GRPOConfig:
     """One stage of RL."""
 
-    steps: int = 80
+    steps: int = 60
     prompts: int = 32
     group: int = 8
-    learning_rate: float = 1e-3
+    learning_rate: float = 2.2e-3
     anneal: bool = True
     """Lower the learning rate linearly to zero over the steps."""
-    kl: float = 0.05
+    kl: float = 0.1
     """Weight beta of KL(policy || policy at the start of the stage)."""
     advantage: Literal["mean", "zscore"] = "mean"
     updates: int = 1

@@ -21,10 +21,10 @@ from toymdrl.vocab import PAD
 class WarmStartConfig:
     """Supervised steps before RL."""
 
-    steps: int = 1500
+    steps: int = 1200
     batch: int = 256
     """Demonstrations a step, the same number of every domain."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 6e-3
     """The peak: reached after a tenth of the steps, then lowered to zero along a cosine."""
 
 

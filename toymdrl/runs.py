@@ -71,7 +71,8 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) 
     """Write tensors and a small JSON description; returns the digest stored with them."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     sha256 = digest(plain)
-    write_atomically(path, save(plain, {"about": json.dumps(about), "sha256": sha256}))
+    # One entry: safetensors writes several in no fixed order, and the same run must give the same bytes.
+    write_atomically(path, save(plain, {"toymdrl": json.dumps({**about, "sha256": sha256})}))
     return sha256
 
 
@@ -85,12 +86,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        about = json.loads(metadata["about"])
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
+        about = json.loads(metadata["toymdrl"])
+        sha256 = about.pop("sha256")
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, safetensors.SafetensorError) as error:
         raise CorruptFile(f"{path} cannot be read ({type(error).__name__})") from error
-    if digest(tensors) != metadata.get("sha256"):
+    if digest(tensors) != sha256:
         raise CorruptFile(f"{path} is not what was written: its checksum differs")
-    return tensors, about, metadata["sha256"]
+    return tensors, about, sha256
 
 
 class RunDirectory:
