@@ -1,5 +1,7 @@
 """The domains: splits, prompts, rewards, demonstrators and the interpreter of Code."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +17,7 @@ ALL = [pytest.param(domain, id=key) for key, domain in DOMAINS.items()]
 
 @pytest.mark.parametrize("domain", ALL)
 def test_splits_are_disjoint_and_prompts_unique(domain: Domain) -> None:
-    prompts = torch.cat([problems(domain, split).prompts for split in SPLITS])  # type: ignore[arg-type]
+    prompts = torch.cat([problems(domain, split).prompts for split in SPLITS])
     assert len(prompts.unique(dim=0)) == len(prompts)
     assert len(problems(domain, "train")) == len(problems(domain, "eval")) == domain.held_out
     assert prompts.shape[1] == domain.prompt_length
@@ -25,7 +27,7 @@ def test_splits_are_disjoint_and_prompts_unique(domain: Domain) -> None:
 
 def test_unknown_split_is_named() -> None:
     with pytest.raises(ValueError, match="unknown split 'test'"):
-        problems(DOMAINS["math"], "test")  # type: ignore[arg-type]
+        problems(DOMAINS["math"], "test")
 
 
 @pytest.mark.parametrize("domain", ALL)
@@ -78,7 +80,7 @@ def test_qa_reads_the_field_that_is_asked_for() -> None:
         assert domain.reward(facts, domain.candidates(facts)[:, 0]).tolist() == [1]
 
 
-REFERENCE = {
+REFERENCE: dict[str, Callable[[list[int]], list[int]]] = {
     "reverse": lambda x: x[::-1],
     "sort": sorted,
     "rotate": lambda x: x[1:] + x[:1],
@@ -100,7 +102,7 @@ def test_interpreter_agrees_with_plain_python(program: list[int], values: list[i
     if fine[0]:
         expected = values
         for name in names:
-            expected = REFERENCE[name](expected)  # type: ignore[no-untyped-call]
+            expected = REFERENCE[name](expected)
         assert outputs[0, 0].tolist() == expected
 
 

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from toymdrl import pipeline
 from toymdrl.claims import claims
 from toymdrl.config import PRESETS, RunConfig
+from toymdrl.domains import DOMAINS
 from toymdrl.grpo import GRPOConfig
-from toymdrl.model import ModelConfig
+from toymdrl.model import ModelConfig, Policy
 from toymdrl.pipeline import BASE, Observer, Stage, StageDivergedError, execute, stages, warm_start_file
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.runs import CorruptFile, RunDirectory, RunError, load_tensors, save_tensors
-from toymdrl.training import reinforce, warm_start
+from toymdrl.training import Training, reinforce, warm_start
 
 TINY = RunConfig(
     preset="smoke",
@@ -60,9 +61,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save after every step; score by a cheap stand-in that still depends on every weight."""
     monkeypatch.setattr(pipeline, "SAVE_SECONDS", -1.0)
 
-    def evaluate(policy: pipeline.Policy) -> dict[str, float]:
+    def evaluate(policy: Policy) -> dict[str, float]:
         total = sum(float(weight.detach().double().square().sum()) for weight in policy.parameters())
-        return {key: total + index for index, key in enumerate(pipeline.DOMAINS)}
+        return {key: total + index for index, key in enumerate(DOMAINS)}
 
     monkeypatch.setattr(pipeline, "evaluate", evaluate)
 
@@ -110,7 +111,7 @@ def test_a_run_stopped_after_any_step_ends_with_the_same_bytes(
 
 @given(stop=st.integers(0, 5), kind=st.sampled_from(["warm start", "math"]))
 def test_training_restored_anywhere_goes_on_identically(stop: int, kind: str) -> None:
-    def begin() -> pipeline.Training:
+    def begin() -> Training:
         start = warm_start(TINY.model, TINY.warm_start, 0)
         return (
             start if kind == "warm start" else reinforce(start.policy, "math", replace(TINY.grpo, steps=6), 0, "test")

@@ -98,7 +98,7 @@ def validate(config: RunConfig) -> RunConfig:
 
 def to_json(config: RunConfig) -> dict[str, Any]:
     """Plain JSON types; `from_json` gives the config back."""
-    return json.loads(json.dumps(asdict(config)))  # type: ignore[no-any-return]
+    return json.loads(json.dumps(asdict(config)))
 
 
 def from_json(data: object) -> RunConfig:
@@ -121,7 +121,8 @@ def _read(kind: Any, value: object, where: str) -> Any:
             raise ConfigError(
                 f"config {where}: setting {wrong[0]!r} is missing or unknown; expected {', '.join(names)}"
             )
-        return kind(**{name: _read(kinds[name], value[name], f"{where}{name}.") for name in names})  # type: ignore[operator]
+        make: Any = kind
+        return make(**{name: _read(kinds[name], value[name], f"{where}{name}.") for name in names})
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_read(get_args(kind)[0], each, where) for each in value)
     if get_origin(kind) is Literal and value in get_args(kind):

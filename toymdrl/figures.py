@@ -21,7 +21,7 @@ Line = dict[str, Any]
 # Okabe and Ito's palette: told apart by colour-blind readers too.
 COLOURS = dict(zip(DOMAINS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"), strict=False))
 INK, FAINT = "#22252b", "#8a8f98"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,

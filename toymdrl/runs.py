@@ -230,7 +230,7 @@ class RunDirectory:
                 raise ValueError("it has another schema")
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptFile(f"{path} cannot be used ({type(error).__name__}: {error})") from error
-        return data  # type: ignore[no-any-return]
+        return dict(data)
 
     # The stage under way
 

@@ -31,6 +31,9 @@ class Domain(Protocol):
     held_out: int
     """Problems in the train split, and again in the eval split; the rest are for demonstrations."""
 
+    def __hash__(self) -> int:
+        """Any object's: a domain is a key of the cache of problems."""
+
     def population(self, generator: torch.Generator) -> Tensor:
         """Every problem of the domain, no two with the same prompt: facts (problems, facts)."""
 

@@ -1,0 +1,151 @@
+"""The command line: exit status, one clear line for each mistake, and nothing written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toymdrl.cli import main
+from toymdrl.config import PRESETS
+from toymdrl.runs import RunDirectory
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "--order", "math", "chess"], "unknown domain 'chess'; choose from math, code, qa, cw"),
+        (["run", "--order", "math", "math"], "domain 'math' appears twice"),
+        (["run", "--preset", "tiny"], "unknown preset 'tiny'; choose from smoke, laptop, thorough"),
+        (["run", "--steps", "0"], "steps is 0; use 1 or more"),
+        (["run", "--steps", "-3"], "steps is -3; use 1 or more"),
+        (["run", "--steps", "many"], "invalid int value: 'many'"),
+        (["run", "--lr", "nan"], "learning_rate is nan"),
+        (["run", "--lr", "inf"], "learning_rate is inf"),
+        (["run", "--kl", "-1"], "kl is -1.0; use 0 or more"),
+        (["run", "--seed", "-1"], "seed is -1; use 0 or more"),
+        (["run", "--threads", "0"], "threads is 0; use 1 or more"),
+        (["run", "--device", "cuda:99"], "device 'cuda:99' is not available here; use --device cpu"),
+        (["run", "--device", "abacus"], "device 'abacus' is not available here; use --device cpu"),
+        (["run", "--fast"], "unrecognized arguments: --fast"),
+        (["walk"], "invalid choice: 'walk'"),
+        ([], "required: run | resume | report"),
+        (["resume", "nowhere"], "nowhere is no run"),
+        (["report", "nowhere"], "nowhere is no run"),
+    ],
+)
+def test_mistakes_get_one_line_and_write_nothing(
+    arguments: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = main(arguments)
+    except SystemExit as stop:
+        status = int(str(stop.code))
+    printed = capsys.readouterr()
+    assert status == 2
+    assert expected in printed.err
+    assert printed.err.count("\n") == 1
+    assert not printed.out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run of the smoke preset."""
+    out = tmp_path_factory.mktemp("smoke")
+    assert main(["run", "--preset", "smoke", "--quiet", "--threads", "1", "--out", str(out)]) == 0
+    return next(out.glob("smoke-*"))
+
+
+def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
+    results = json.loads((smoke / "results.json").read_text())
+    names = [entry["name"] for entry in results["checkpoints"]]
+    assert names[:5] == ["base", "code", "math", "qa", "cw"]
+    assert names[5:] == [f"refresh-{key}-{step}" for key in ("code", "math", "qa", "cw") for step in (1, 3)]
+    for entry in results["checkpoints"]:
+        assert set(entry["scores"]) == {"math", "code", "qa", "cw"}
+        assert all(0 <= score <= 100 for score in entry["scores"].values())
+        assert entry["average"] == pytest.approx(sum(entry["scores"].values()) / 4)
+    assert results["complete"]
+    for claim in ("C1", "C10"):
+        assert set(results["claims"][claim]) == {"paper", "measured", "interval", "control", "verdict"}
+        assert results["claims"][claim]["verdict"] is None
+    sessions = json.loads((smoke / "provenance.json").read_text())["sessions"]
+    assert {"commit", "versions", "device", "threads", "started"} <= set(sessions[0])
+    lines = [json.loads(line) for line in (smoke / "metrics.jsonl").read_text().splitlines()]
+    config = PRESETS["smoke"]
+    assert len(lines) == config.warm_start.steps + 4 * config.grpo.steps + 4 * config.refresh.steps
+    wanted = {"reward", "flat_groups", "entropy", "gradient_norm", "kl", "seconds"}
+    assert all(wanted <= set(line) for line in lines if line["stage"] != "base")
+    for name in ("journey", "selectivity", "training"):
+        assert (smoke / "figures" / f"{name}.png").stat().st_size > 10_000
+
+
+def test_the_page_needs_no_network(smoke: Path) -> None:
+    page = (smoke / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 3
+    assert "http" not in page
+    assert "<script" not in page
+    for number in ("57.66", "66.04", "66.39"):
+        assert number in page
+        assert number in (smoke / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_finished_run_is_not_repeated_and_can_be_drawn_again(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (smoke / "checkpoints").iterdir()}
+    page = (smoke / "report.html").read_bytes()
+    assert main(["resume", "--quiet", str(smoke)]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (smoke / "checkpoints").iterdir()}
+    (smoke / "report.html").unlink()
+    (smoke / "figures" / "journey.png").unlink()
+    assert main(["report", str(smoke)]) == 0
+    assert len((smoke / "report.html").read_bytes()) == pytest.approx(len(page), rel=0.05)
+    assert str(smoke / "report.html") in capsys.readouterr().out
+
+
+def test_an_unfinished_run_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunDirectory.create(tmp_path, PRESETS["smoke"])
+    run.write_results()
+    assert main(["report", str(run.path)]) == 2
+    assert f"go on with `toymdrl resume {run.path}`" in capsys.readouterr().err
+
+
+def test_a_run_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunDirectory.create(tmp_path, PRESETS["smoke"])
+    before = sorted(run.path.iterdir())
+    with run.lock():
+        assert main(["run", "--preset", "smoke", "--out", str(tmp_path)]) == 2
+    assert "another process is working on" in capsys.readouterr().err
+    assert [path for path in sorted(run.path.iterdir()) if path.name != ".lock"] == before
+
+
+def test_divergence_is_status_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", "--preset", "smoke", "--quiet", "--threads", "1", "--lr", "1e30", "--out", str(tmp_path)]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "code step" in error
+    assert "last good state kept" in error
+    assert "Traceback" not in error
+
+
+def test_an_interrupt_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("toymdrl.pipeline.execute", interrupted)
+    assert main(["run", "--preset", "smoke", "--quiet", "--out", str(tmp_path)]) == 130
+    assert f"go on with `toymdrl resume {tmp_path}" in capsys.readouterr().err
+
+
+def test_help_does_not_import_torch() -> None:
+    code = "import sys; from toymdrl.cli import main\ntry: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
