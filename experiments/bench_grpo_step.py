@@ -8,10 +8,14 @@ bfloat16, no saving, logging or reporting.
 
 Two differences remain. TRL's reward is the share of right digits, not the exact check, because its model starts
 random and would earn nothing, so that all its advantages would be zero; ours starts from a short warm start. And the
-KL estimator is k3 on sampled tokens there, exact over the vocabulary here.
+KL estimator is k3 on sampled tokens there, exact over the vocabulary here. That ours reads a prompt once for its whole group, and
+TRL once for every answer, is part of what is measured.
 
 A round is one step of TRL and then one of ours, so both see the same load of the machine. A step of TRL is all that its
 loop does from the end of one step to the end of the next. Garbage is collected between the two, outside both times.
+Run it on a machine that does nothing else, with no more threads than cores: where other programs hold the cores, the
+threads of one operation wait for each other, and a step can take a hundred times as long. The load average before the
+measurement is in the result; the wait for threads shows as medians far from the fastest rounds.
 
 The second result is the share of the machine's peak that our step reaches: the floating-point operations of its matrix
 products (sampling, reference, forward, backward), counted by torch, over the rate of large float32 products.
@@ -80,22 +84,11 @@ def trl_trainer(steps: int, folder: Path, rewards: list[Tensor]) -> Any:
         tokenizer_object=words, pad_token=TOKENS[PAD], eos_token=TOKENS[EOS], padding_side="left"
     )
     sizes, grpo = CONFIG.model, CONFIG.grpo
-    model = transformers.Qwen3ForCausalLM(
-        transformers.Qwen3Config(
-            vocab_size=sizes.vocabulary,
-            hidden_size=sizes.width,
-            intermediate_size=sizes.neurons,
-            num_hidden_layers=sizes.layers,
-            num_attention_heads=sizes.heads,
-            num_key_value_heads=sizes.heads,
-            head_dim=sizes.width // sizes.heads,
-            max_position_embeddings=sizes.positions,
-            tie_word_embeddings=False,
-            pad_token_id=PAD,
-            bos_token_id=None,
-            eos_token_id=EOS,
-        )
-    )
+    shape = {"vocab_size": sizes.vocabulary, "hidden_size": sizes.width, "intermediate_size": sizes.neurons}
+    shape |= {"num_hidden_layers": sizes.layers, "max_position_embeddings": sizes.positions}
+    shape |= {"num_attention_heads": sizes.heads, "num_key_value_heads": sizes.heads}
+    shape |= {"head_dim": sizes.width // sizes.heads, "pad_token_id": PAD, "eos_token_id": EOS}
+    model = transformers.Qwen3ForCausalLM(transformers.Qwen3Config(**shape, tie_word_embeddings=False))
     model.save_pretrained(folder / "model")  # TRL reads its reference from where the policy came from
 
     def reward(completion_ids: list[list[int]], facts: list[list[int]], **_: Any) -> list[float]:
@@ -104,30 +97,21 @@ def trl_trainer(steps: int, folder: Path, rewards: list[Tensor]) -> Any:
 
     train = problems(MATH, "train")
     prompts = [" ".join(TOKENS[token] for token in prompt) for prompt in train.prompts.tolist()]
-    size = {"per_device_train_batch_size": grpo.prompts * grpo.group, "num_generations": grpo.group, "max_steps": steps}
-    sampling = {"max_completion_length": MATH.answer_length, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
-    loss = {"beta": grpo.kl, "epsilon": grpo.clip, "loss_type": "dr_grpo", "scale_rewards": "none"}
-    rate = {"learning_rate": grpo.learning_rate, "lr_scheduler_type": "linear", "max_grad_norm": grpo.gradient_norm}
-    adam = {"optim": "adamw_torch_fused", "adam_beta1": BETAS[0], "adam_beta2": BETAS[1], "weight_decay": 0.0}
-    once = {"num_iterations": grpo.updates, "gradient_accumulation_steps": 1, "steps_per_generation": 1}
-    lean = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "dataloader_pin_memory": False}
-    still = {"logging_strategy": "no", "save_strategy": "no", "eval_strategy": "no", "report_to": "none"}
+    settings: dict[str, Any] = {"output_dir": str(folder / "output"), "max_steps": steps}
+    settings |= {"per_device_train_batch_size": grpo.prompts * grpo.group, "num_generations": grpo.group}
+    settings |= {"num_iterations": grpo.updates, "gradient_accumulation_steps": 1, "steps_per_generation": 1}
+    settings |= {"max_completion_length": MATH.answer_length, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
+    settings |= {"beta": grpo.kl, "epsilon": grpo.clip, "loss_type": "dr_grpo", "scale_rewards": "none"}
+    settings |= {"optim": "adamw_torch_fused", "adam_beta1": BETAS[0], "adam_beta2": BETAS[1], "weight_decay": 0.0}
+    settings |= {"learning_rate": grpo.learning_rate, "lr_scheduler_type": "linear"}
+    settings |= {"max_grad_norm": grpo.gradient_norm, "use_cpu": True, "bf16": False, "gradient_checkpointing": False}
+    settings |= {"model_init_kwargs": {"dtype": "float32", "attn_implementation": "sdpa"}}
+    settings |= {"logging_strategy": "no", "save_strategy": "no", "eval_strategy": "no", "report_to": "none"}
+    settings |= {"disable_tqdm": True, "dataloader_pin_memory": False}
     trainer = trl.GRPOTrainer(
         model=str(folder / "model"),
         reward_funcs=reward,
-        args=trl.GRPOConfig(
-            output_dir=str(folder / "output"),
-            model_init_kwargs={"dtype": "float32", "attn_implementation": "sdpa"},
-            disable_tqdm=True,
-            **size,
-            **sampling,
-            **loss,
-            **rate,
-            **adam,
-            **once,
-            **lean,
-            **still,
-        ),
+        args=trl.GRPOConfig(**settings),
         train_dataset=import_module("datasets").Dataset.from_dict({"prompt": prompts, "facts": train.facts.tolist()}),
         processing_class=tokenizer,
     )
@@ -172,6 +156,8 @@ def peak(size: int = 2048, repeats: int = 10) -> float:
 def measure(rounds: int, threads: int) -> dict[str, Any]:
     """Everything this script reports, the ratio first."""
     torch.set_num_threads(threads)
+    torch.manual_seed(CONFIG.seed)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     highest = peak()
     total = WARM_UP + rounds
     stage = our_stage(total + 1)
@@ -201,6 +187,8 @@ def measure(rounds: int, threads: int) -> dict[str, Any]:
         "share_of_peak_fastest": flop / highest / min(own),
         "rounds": rounds,
         "threads": threads,
+        "cores": os.cpu_count(),
+        "load_average_before": load,
         "parameters": {"toymdrl": parameters, "trl": their_parameters},
         "trl_flat_groups": sum(flat) / len(flat),
         "versions": {name: version(name) for name in ("torch", "trl", "transformers")},

@@ -146,6 +146,7 @@ def test_an_interrupt_says_how_to_go_on(
 
 
 def test_help_does_not_import_torch() -> None:
-    code = "import sys; from toymdrl.cli import main\ntry: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    attempt = "try: main(['--help'])\nexcept SystemExit: print('torch' in sys.modules)"
+    code = f"import sys; from toymdrl.cli import main\n{attempt}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

@@ -121,10 +121,10 @@ def journey(config: RunConfig, checkpoints: list[Line], metrics: list[Line]) -> 
 
 def _name_ends(axes: Axes, x: float, ends: dict[str, float]) -> None:
     """Names beside the ends of lines, pushed apart where they would touch."""
-    low = -10.0
-    for key, y in sorted(ends.items(), key=lambda item: item[1]):
-        low = max(y, low + 5)
-        axes.text(x, low, DOMAINS[key].title, color=COLOURS[key], va="center", weight="bold")
+    place = 105.0
+    for key, y in sorted(ends.items(), key=lambda item: -item[1]):
+        place = min(y, place - 5)
+        axes.text(x, place, DOMAINS[key].title, color=COLOURS[key], va="center", weight="bold")
 
 
 def training(config: RunConfig, metrics: list[Line]) -> Figure:
@@ -164,7 +164,8 @@ def selectivity(config: RunConfig, checkpoints: list[Line]) -> Figure:
         axes.imshow(change, cmap="RdBu", vmin=-bound, vmax=bound, aspect="auto")
         for (row, column), value in np.ndenumerate(change):
             tone = "white" if abs(value) > 0.6 * bound else INK
-            axes.text(column, row, f"{value:+.1f}", ha="center", va="center", color=tone)
+            # Adding zero turns a rounded minus zero into plain zero.
+            axes.text(column, row, f"{round(value, 1) + 0.0:+.1f}", ha="center", va="center", color=tone)
         axes.set_xticks(range(len(DOMAINS)), [domain.title for domain in DOMAINS.values()], color=INK)
         axes.set_yticks(range(len(config.order)), [f"Re-{DOMAINS[key].title}" for key in config.order], color=INK)
         axes.xaxis.tick_top()

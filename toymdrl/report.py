@@ -71,7 +71,7 @@ def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
         f"{cure['points_won_back']:+.1f} points{share}. The other domains move by {cure['mean_change_of_others']:+.1f} "
         f"on average, and the average score goes from {cure['average_before']:.1f} to {cure['average_after']:.1f}."
     )
-    return first, second
+    return first, second.replace("-0.0", "0.0").replace("+0.0", "0.0")
 
 
 def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, str, str]]:
