@@ -1,16 +1,22 @@
 """The domains: splits, prompts, rewards, demonstrators and the interpreter of Code."""
 
+import textwrap
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import toymdrl
 from toymdrl.domains import DOMAINS, SPLITS, Domain, graded_candidates, problems
 from toymdrl.domains.programs import execute, interpret
+from toymdrl.exact import ExpectedReward
+from toymdrl.model import ModelConfig, Policy
 from toymdrl.streams import stream
-from toymdrl.vocab import EOS, FIRST_INSTRUCTION, INSTRUCTIONS, PAD, TOKENS, WORDS, columns, decode, encode
+from toymdrl.vocab import EOS, FIRST_INSTRUCTION, INSTRUCTIONS, PAD, TOKEN_IDS, TOKENS, WORDS, columns, decode, encode
 
 ALL = [pytest.param(domain, id=key) for key, domain in DOMAINS.items()]
 
@@ -146,6 +152,22 @@ def test_verses_are_graded_in_quarters(verse: str, reward: float) -> None:
     tokens = encode(verse.split())
     answer = torch.tensor([tokens + [EOS] * (len(tokens) < 4)])
     assert float(domain.reward(facts, answer)[0]) == pytest.approx(reward)
+
+
+def test_the_fifth_domain_of_the_readme_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(toymdrl.__file__).parent / "domains" / "README.md").read_text(encoding="utf-8")
+    code = textwrap.dedent(text[text.index("```python") + len("```python") : text.rindex("```")])
+    monkeypatch.setitem(TOKEN_IDS, "P", TOKEN_IDS["M"])  # stands for the new token that the text speaks of
+    names: dict[str, Any] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    parity: Domain = names["Parity"]()
+    test_splits_are_disjoint_and_prompts_unique(parity)
+    test_every_problem_has_a_perfect_answer_and_rewards_are_in_range(parity)
+    test_what_follows_eos_earns_nothing_and_costs_nothing(parity)
+    demo = problems(parity, "demo")
+    assert 0.5 < parity.reward(demo.facts, parity.demonstrate(demo.facts, stream("parity"))).mean() < 1
+    exact = ExpectedReward(problems(parity, "eval"))(Policy(ModelConfig(), stream("fifth")))
+    assert 0 < exact < 1
 
 
 def test_columns_repeat_strings() -> None:

@@ -113,9 +113,12 @@ class RunDirectory:
     def create(cls, out: Path, config: RunConfig) -> "RunDirectory":
         """The directory of a config under `out`, made if need be, its earlier results read if it is there."""
         run = cls(out / cls.name(config), config)
-        if run._file("config.json").exists():
-            return cls.open(run.path)
-        write_atomically(run._file("config.json"), json.dumps(to_json(config), indent=1) + "\n")
+        text = json.dumps(to_json(config), indent=1) + "\n"
+        file = run._file("config.json")
+        # The folder's name tells its config: one that differs has been damaged.
+        if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
+            write_atomically(file, text)
+        run.checkpoints = run._read_checkpoints()
         return run
 
     @classmethod
