@@ -8,14 +8,15 @@ bfloat16, no saving, logging or reporting.
 
 Two differences remain. TRL's reward is the share of right digits, not the exact check, because its model starts
 random and would earn nothing, so that all its advantages would be zero; ours starts from a short warm start. And the
-KL estimator is k3 on sampled tokens there, exact over the vocabulary here. That ours reads a prompt once for its whole group, and
-TRL once for every answer, is part of what is measured.
+KL estimator is k3 on sampled tokens there, exact over the vocabulary here. That ours reads a prompt once for its whole
+group, and TRL once for every answer, is part of what is measured.
 
 A round is one step of TRL and then one of ours, so both see the same load of the machine. A step of TRL is all that its
 loop does from the end of one step to the end of the next. Garbage is collected between the two, outside both times.
 Run it on a machine that does nothing else, with no more threads than cores: where other programs hold the cores, the
 threads of one operation wait for each other, and a step can take a hundred times as long. The load average before the
-measurement is in the result; the wait for threads shows as medians far from the fastest rounds.
+measurement is in the result; the wait for threads shows as a
+peak far below other runs or medians far from the fastest rounds.
 
 The second result is the share of the machine's peak that our step reaches: the floating-point operations of its matrix
 products (sampling, reference, forward, backward), counted by torch, over the rate of large float32 products.

@@ -62,8 +62,8 @@ class Cell:
 
 CELLS = [
     Cell(),
-    *(Cell(learning_rate=rate) for rate in (3e-4, 1e-3, 1.5e-3, 3e-3, 5e-3, 1e-2)),
-    *(Cell(steps=steps) for steps in (30, 120)),
+    *(Cell(learning_rate=rate) for rate in (3e-4, 1e-3, 1.5e-3, 2e-3, 3.5e-3, 6e-3, 1.2e-2)),
+    *(Cell(steps=steps) for steps in (25, 100)),
     *(Cell(kl=kl) for kl in (0.0, 0.3)),
     *(Cell(order=order) for order in (("math", "qa"), ("math", "cw"), ("math", "code"), ("math", "cw", "qa", "code"))),
 ]

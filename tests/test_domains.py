@@ -81,7 +81,7 @@ def test_qa_reads_the_field_that_is_asked_for() -> None:
     domain = DOMAINS["qa"]
     for field, answer in enumerate(("47", "83", "12")):
         facts = torch.tensor([[4, 7, 8, 3, 1, 2, field]])
-        assert decode(domain.render(facts)[0]) == f"Q478312r{field + 1}?"
+        assert decode(domain.render(facts)[0]) == f"Q478312?r{field + 1}"
         assert decode(domain.candidates(facts)[0, 0]) == answer
         assert domain.reward(facts, domain.candidates(facts)[:, 0]).tolist() == [1]
 

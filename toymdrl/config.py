@@ -52,7 +52,7 @@ _THOROUGH = replace(
     _LAPTOP,
     preset="thorough",
     warm_start=replace(_LAPTOP.warm_start, steps=3000),
-    grpo=replace(_LAPTOP.grpo, steps=120, prompts=64),
+    grpo=replace(_LAPTOP.grpo, prompts=64),
     refresh=replace(_LAPTOP.refresh, prompts=256),
 )
 PRESETS: dict[str, RunConfig] = {config.preset: config for config in (_SMOKE, _LAPTOP, _THOROUGH)}

@@ -37,10 +37,10 @@ from toymdrl.rollout import Rollout, answer_log_policy
 class GRPOConfig:
     """One stage of RL."""
 
-    steps: int = 60
+    steps: int = 50
     prompts: int = 32
     group: int = 8
-    learning_rate: float = 2.2e-3
+    learning_rate: float = 2.5e-3
     anneal: bool = True
     """Lower the learning rate linearly to zero over the steps."""
     kl: float = 0.1

@@ -30,14 +30,25 @@ Work = Callable[[torch.optim.Optimizer, torch.Generator], dict[str, float]]
 class Training:
     """A stage: call `advance` until `step` reaches `steps`."""
 
-    def __init__(self, policy: Policy, work: Work, rate: Rate, steps: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        work: Work,
+        rate: Rate,
+        steps: int,
+        generator: torch.Generator,
+        *,
+        weight_decay: float = 0.0,
+    ) -> None:
         self.policy = policy
         self.steps = steps
         self.step = 0
         self._work = work
         self._rate = rate
         self._generator = generator
-        self._optimiser = torch.optim.AdamW(policy.parameters(), lr=0.0, betas=BETAS, weight_decay=0.0, fused=True)
+        self._optimiser = torch.optim.AdamW(
+            policy.parameters(), lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True
+        )
 
     def advance(self) -> dict[str, float]:
         """Take one step; what it did, for the log.
@@ -91,7 +102,10 @@ def warm_start(model: ModelConfig, config: WarmStartConfig, seed: int, device: s
         inputs, targets = pretrain.demonstrations(config.batch, generator)
         return {"loss": pretrain.update(policy, optimiser, inputs.to(device), targets.to(device), layout)}
 
-    return Training(policy, work, lambda step: pretrain.learning_rate(config, step), config.steps, generator)
+    def rate(step: int) -> float:
+        return pretrain.learning_rate(config, step)
+
+    return Training(policy, work, rate, config.steps, generator, weight_decay=config.weight_decay)
 
 
 def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpose: str) -> Training:

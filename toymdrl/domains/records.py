@@ -1,4 +1,4 @@
-"""QA: ``Q478312r1?`` asks for field r1 of the record 47 83 12 and is to be answered ``47``: reading a short passage."""
+"""QA: ``Q478312?r1`` asks for field r1 of the record 47 83 12 and is to be answered ``47``: reading a short passage."""
 
 import torch
 from torch import Tensor
@@ -25,7 +25,7 @@ class Records:
         return torch.cat([digits, fields], dim=1)
 
     def render(self, facts: Tensor) -> Tensor:
-        return columns("Q", *(FIRST_DIGIT + facts[:, :-1]).unbind(1), FIRST_NAME + facts[:, -1], "?")
+        return columns("Q", *(FIRST_DIGIT + facts[:, :-1]).unbind(1), "?", FIRST_NAME + facts[:, -1])
 
     def field(self, facts: Tensor, field: Tensor) -> Tensor:
         """The two digit tokens of one field a row: (rows, 2)."""
