@@ -109,6 +109,14 @@ def test_a_finished_run_is_not_repeated_and_can_be_drawn_again(smoke: Path, caps
     assert str(smoke / "report.html") in capsys.readouterr().out
 
 
+def test_one_domain_alone_is_a_run_too(tmp_path: Path) -> None:
+    arguments = ["run", "--preset", "smoke", "--order", "qa", "--quiet", "--threads", "1", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    page = next(tmp_path.glob("smoke-*/report.html")).read_text(encoding="utf-8")
+    assert "QA was trained alone" in page
+    assert "Beside the paper" not in page
+
+
 def test_an_unfinished_run_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = RunDirectory.create(tmp_path, PRESETS["smoke"])
     run.write_results()

@@ -172,6 +172,25 @@ def test_other_damaged_files_cost_work_not_truth(file: str, rest: int, whole: di
         assert after == whole
 
 
+def test_the_state_of_another_run_is_not_taken_for_ones_own(whole: dict[str, bytes], tmp_path: Path) -> None:
+    for config in (TINY, replace(TINY, seed=1)):
+        with pytest.raises(Interrupted):
+            finish(tmp_path, config, Interrupter(9))
+    mine, other = (tmp_path / RunDirectory.name(config) for config in (TINY, replace(TINY, seed=1)))
+    (mine / "progress.safetensors").write_bytes((other / "progress.safetensors").read_bytes())
+    observer = Interrupter()
+    assert content(finish(tmp_path, observer=observer)) == whole
+    assert "another run's" in observer.warnings[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_a_gpu_does_the_same_work(tmp_path: Path) -> None:
+    config = replace(TINY, device="cuda")
+    with pytest.raises(Interrupted):
+        finish(tmp_path, config, Interrupter(9))
+    assert len(finish(tmp_path, config).checkpoints) == 7
+
+
 def test_a_warm_start_is_paid_for_once(tmp_path: Path) -> None:
     first = finish(tmp_path)
     longer = replace(TINY, grpo=replace(TINY.grpo, steps=5))

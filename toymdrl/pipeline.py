@@ -159,10 +159,12 @@ def execute(run: RunDirectory, observer: Observer) -> None:
 
 
 def _cached_warm_start(run: RunDirectory) -> dict[str, Tensor] | None:
+    file = warm_start_file(run.config, run.path.parent)
     try:
-        return load_tensors(warm_start_file(run.config, run.path.parent))[0]
+        tensors, about, _ = load_tensors(file)
     except CorruptFile:
         return None  # it will be computed, and written anew
+    return tensors if about.get("warm start") == file.stem else None
 
 
 def _begin(run: RunDirectory, stage: Stage) -> Training:
@@ -216,7 +218,8 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
             run.save_progress(stage.name, training.step, training.state())
             saved_step, saved_at = training.step, time.monotonic()
     if stage.name == BASE:
-        save_tensors(warm_start_file(run.config, run.path.parent), weights(training.policy), {"warm start": True})
+        file = warm_start_file(run.config, run.path.parent)
+        save_tensors(file, weights(training.policy), {"warm start": file.stem})
     run.clear_progress()
 
 

@@ -239,17 +239,20 @@ class RunDirectory:
 
     def save_progress(self, stage: str, step: int, tensors: dict[str, Tensor]) -> None:
         """Replace the saved state of the stage under way."""
-        save_tensors(self._file("progress.safetensors"), tensors, {"stage": stage, "step": step})
+        about = {"run": self.name(self.config), "stage": stage, "step": step}
+        save_tensors(self._file("progress.safetensors"), tensors, about)
 
     def load_progress(self, stage: str) -> tuple[dict[str, Tensor], int] | None:
         """The saved state and step of a stage, if it is the one under way.
 
         Raises:
-            CorruptFile: there is a state, but it is damaged.
+            CorruptFile: there is a state, but it is damaged or another run's.
         """
         if not self._file("progress.safetensors").exists():
             return None
         tensors, about, _ = load_tensors(self._file("progress.safetensors"))
+        if about.get("run") != self.name(self.config):
+            raise CorruptFile(f"{self._file('progress.safetensors')} is another run's")
         return (tensors, int(about["step"])) if about.get("stage") == stage else None
 
     def clear_progress(self) -> None:
