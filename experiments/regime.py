@@ -195,8 +195,8 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines += [
         "",
         "*predicted / actual*: first- plus second-order damage to Math at the end of its stage, for all that is trained",
-        "later, over the damage that happened; the median over seeds. Near 1 the quadratic holds at the full step.",
-        "*won back*: of the points lost, by three steps on Math. *others moved*: the other domains' mean change in them.",
+        "later, over the damage that happened; median over seeds. Near 1 the quadratic holds at the full step.",
+        "*won back*: of the points lost, by three steps on Math. *others moved*: the other domains' mean change.",
         "The learning rates are peaks; each falls linearly to zero within its stage.",
         "",
     ]
