@@ -194,7 +194,7 @@ def page(rows: list[dict[str, Any]]) -> str:
         )
     lines += [
         "",
-        "*predicted / actual*: first- plus second-order damage to Math at the end of its stage, for all that is trained",
+        "*predicted / actual*: first- plus second-order damage to Math at the end of its stage, for all trained",
         "later, over the damage that happened; median over seeds. Near 1 the quadratic holds at the full step.",
         "*won back*: of the points lost, by three steps on Math. *others moved*: the other domains' mean change.",
         "The learning rates are peaks; each falls linearly to zero within its stage.",
