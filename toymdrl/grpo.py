@@ -40,7 +40,7 @@ class GRPOConfig:
     steps: int = 50
     prompts: int = 32
     group: int = 8
-    learning_rate: float = 2.5e-3
+    learning_rate: float = 2e-3
     anneal: bool = True
     """Lower the learning rate linearly to zero over the steps."""
     kl: float = 0.1
