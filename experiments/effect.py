@@ -101,6 +101,8 @@ def judge(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Run, judge, write."""
     rows = [measure(seed) for seed in SEEDS]
+    picture = RUNS / RunDirectory.name(PRESETS["laptop"]) / "figures" / "journey.png"
+    write_atomically(FOLDER / "results" / "journey.png", picture.read_bytes())
     write_atomically(FOLDER / "results" / "effect.json", json.dumps({"rows": rows}, indent=1) + "\n")
     page = judge(rows)
     write_atomically(FOLDER / "EFFECT.md", page)
