@@ -25,7 +25,8 @@ from scipy import stats
 from toymdrl.cli import main as toymdrl
 from toymdrl.config import PRESETS
 from toymdrl.domains import DOMAINS
-from toymdrl.runs import RunDirectory, write_atomically
+from toymdrl.files import write_atomically
+from toymdrl.runs import RunDirectory
 
 SEEDS = range(5)
 FOLDER = Path(__file__).parent

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from matplotlib import pyplot as plt
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
@@ -34,9 +34,9 @@ from tqdm import tqdm
 from toymdrl.config import PRESETS, RunConfig
 from toymdrl.domains import DOMAINS
 from toymdrl.figures import COLOURS, FAINT, INK, STYLE, save
+from toymdrl.files import CorruptFile, load_tensors, save_tensors, write_atomically
 from toymdrl.model import DivergenceError, Policy
 from toymdrl.pipeline import evaluate, prepare, scoreboard, warm_start_file, weights
-from toymdrl.runs import CorruptFile, load_tensors, save_tensors, write_atomically
 from toymdrl.training import copy_policy, reinforce, warm_start
 
 RESULTS = Path(__file__).parent / "results" / "regime.json"
@@ -216,8 +216,9 @@ def page(rows: list[dict[str, Any]]) -> str:
 
 def figure(rows: list[dict[str, Any]]) -> Figure:
     """Math lost and predicted over actual damage against the learning rate, one dot a seed."""
-    with plt.rc_context(STYLE):
-        drawn, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), sharex=True, gridspec_kw={"wspace": 0.2})
+    with rc_context(STYLE):
+        drawn = Figure(figsize=(11, 3.8))
+        left, right = drawn.subplots(1, 2, sharex=True, gridspec_kw={"wspace": 0.2})
         sweep = [cell for cell in CELLS if replace(cell, learning_rate=CHOSEN.learning_rate) == Cell()]
         for cell in sorted(sweep, key=lambda each: each.learning_rate):
             mine = [row for row in rows if row["cell"] == cell.name() and not row["diverged"] and learnt(row)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toymdrl.config import PRESETS, ConfigError, RunConfig, fingerprint, from_json, to_json, validate
+from toymdrl.config import PRESETS, ConfigError, RunConfig, from_json, to_json, validate
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -57,9 +57,3 @@ def test_a_config_with_one_setting_replaced_is_valid_or_refused(data: st.DataObj
         message = f"{key} is as good as any"
         assert from_json(to_json(config)) == config
     assert any(word in message for word in (key, "order", "domain", "refresh"))
-
-
-def test_runs_that_differ_only_in_seed_share_a_fingerprint() -> None:
-    laptop = PRESETS["laptop"]
-    assert fingerprint(laptop) == fingerprint(replace(laptop, seed=5))
-    assert fingerprint(laptop) != fingerprint(replace(laptop, threads=1))

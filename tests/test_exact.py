@@ -85,8 +85,9 @@ def tiny_cut(tokens: tuple[int, ...]) -> list[int]:
 def test_agrees_with_fifty_thousand_sampled_answers(key: str) -> None:
     model = _skilled(key)
     these = problems(DOMAINS[key], "train").subset(slice(50))
-    copies = these.subset(torch.arange(50).repeat_interleave(125))
-    rewards = sample(model, copies, 8, stream("sampled", key)).rewards.double().view(50, 1000)
+    each = 50_000 // 8 // len(these)
+    copies = these.subset(torch.arange(len(these)).repeat_interleave(each))
+    rewards = sample(model, copies, 8, stream("sampled", key)).rewards.double().view(len(these), 8 * each)
     with torch.no_grad():
         exact = ExpectedReward(these).per_problem(model).double()
     # The prompts are the same on both sides: only the answers are random.

@@ -90,6 +90,13 @@ def test_advantages(rewards: list[list[float]], kind: str, shift: float) -> None
         torch.testing.assert_close(values[wide].std(dim=1), torch.ones(int(wide.sum())).double(), rtol=2e-3, atol=0)
 
 
+def test_a_kl_weight_needs_a_reference() -> None:
+    rollout = sample(tiny.policy(), tiny.sums(), 4, stream("no reference"))
+    log_policy = answer_log_policy(tiny.policy(), rollout.prompts, rollout.answers)
+    with pytest.raises(ValueError, match="needs the reference"):
+        loss(log_policy, rollout, replace(CONFIG, kl=0.1))
+
+
 def test_unknown_advantage_is_named() -> None:
     with pytest.raises(ValueError, match="unknown advantage 'median'"):
         advantages(torch.zeros(1, 2), "median")
@@ -100,7 +107,7 @@ def test_order_of_answers_and_prompts_does_not_matter(seed: int) -> None:
     model, reference = tiny.policy(5), tiny.policy(6)
     rollout = sample(model, tiny.sums(), 4, stream("order", seed))
     config = replace(CONFIG, kl=0.3)
-    members, prompts = torch.randperm(4), torch.randperm(4)
+    members, prompts = (torch.randperm(4, generator=stream(each, seed)) for each in ("members", "prompts"))
     shuffled = Rollout(
         rollout.prompts[prompts],
         *(each[prompts][:, members] for each in (rollout.answers, rollout.mask, rollout.logprobs, rollout.rewards)),

@@ -11,7 +11,7 @@ PACKAGE = Path(toymdrl.__file__).parent
 # Each module may import those to its left, and nothing to its right.
 FLOW = [
     *("vocab", "streams", "domains", "forest", "model", "rollout", "grpo", "pretrain", "exact", "config", "training"),
-    *("provenance", "runs", "pipeline", "claims", "figures", "report", "progress", "cli", "__main__"),
+    *("files", "provenance", "runs", "pipeline", "claims", "figures", "report", "progress", "cli", "__main__"),
 ]
 # Pieces that must stay apart although the flow would allow it.
 APART = {

@@ -1,6 +1,7 @@
 """Run directories: same seed, same bytes; whatever interrupts or damages a run, it ends as if nothing had happened."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -17,11 +18,12 @@ from toymdrl import pipeline
 from toymdrl.claims import claims
 from toymdrl.config import PRESETS, RunConfig
 from toymdrl.domains import DOMAINS
+from toymdrl.files import CorruptFile, digest, load_tensors, save_tensors
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import ModelConfig, Policy
 from toymdrl.pipeline import BASE, Observer, Stage, StageDivergedError, execute, stages, warm_start_file
 from toymdrl.pretrain import WarmStartConfig
-from toymdrl.runs import CorruptFile, RunDirectory, RunError, load_tensors, save_tensors
+from toymdrl.runs import RunDirectory, RunError
 from toymdrl.training import Training, reinforce, warm_start
 
 TINY = RunConfig(
@@ -43,9 +45,14 @@ class Interrupted(Exception):
 class Interrupter(Observer):
     """Stops a run after so many steps; remembers warnings."""
 
-    def __init__(self, steps: int = 10**9) -> None:
+    def __init__(self, steps: int = 10**9, checkpoint: str = "") -> None:
         self.steps = steps
+        self.at = checkpoint
         self.warnings: list[str] = []
+
+    def checkpoint(self, name: str, scores: dict[str, float]) -> None:
+        if name == self.at:
+            raise Interrupted
 
     def step(self, stage: Stage, metrics: dict[str, float]) -> None:
         self.steps -= 1
@@ -109,6 +116,35 @@ def test_a_run_stopped_after_any_step_ends_with_the_same_bytes(
     assert content(finish(tmp_path)) == whole
 
 
+@pytest.mark.parametrize("name", ["base", "math", "refresh-math-1", "refresh-qa-3"])
+def test_a_run_stopped_right_after_a_checkpoint_ends_with_the_same_bytes(
+    name: str, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    with pytest.raises(Interrupted):
+        finish(tmp_path, observer=Interrupter(checkpoint=name))
+    assert content(finish(tmp_path)) == whole
+
+
+@pytest.mark.parametrize("write", range(1, 30, 2))
+def test_a_run_stopped_before_any_write_ends_with_the_same_bytes(
+    write: int, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = write
+    replace_file = os.replace
+
+    def fragile(*arguments: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Interrupted
+        replace_file(*arguments)
+
+    monkeypatch.setattr(os, "replace", fragile)
+    with pytest.raises(Interrupted):
+        finish(tmp_path)
+    assert content(finish(tmp_path)) == whole
+
+
 @given(stop=st.integers(0, 5), kind=st.sampled_from(["warm start", "math"]))
 def test_training_restored_anywhere_goes_on_identically(stop: int, kind: str) -> None:
     def begin() -> Training:
@@ -164,7 +200,13 @@ def test_other_damaged_files_cost_work_not_truth(file: str, rest: int, whole: di
         finish(tmp_path, observer=Interrupter(12))
     path = next(tmp_path.glob(f"smoke-*/{file}"))
     path.write_bytes(path.read_bytes()[:rest])
-    after = content(finish(tmp_path))
+    observer = Interrupter()
+    begun: list[str] = []
+    observer.begin = lambda stage, step: begun.append(stage.name)  # type: ignore[method-assign]
+    after = content(finish(tmp_path, observer=observer))
+    assert begun[0] == "qa"  # nothing that is sound is done again
+    if file != "metrics.jsonl":
+        assert str(path) in observer.warnings[0]
     if file == "metrics.jsonl":
         after.pop("metrics")  # what was logged before is gone; nothing else is
         assert after == {name: data for name, data in whole.items() if name != "metrics"}
@@ -199,11 +241,11 @@ def test_a_warm_start_is_paid_for_once(tmp_path: Path) -> None:
     begun: list[str] = []
     second = finish(tmp_path, longer, observer)
     assert BASE not in begun
-    assert second.checkpoint_file(BASE).read_bytes() == first.checkpoint_file(BASE).read_bytes()
+    assert digest(second.load_checkpoint(BASE), {}) == digest(first.load_checkpoint(BASE), {})
     cached = warm_start_file(TINY, tmp_path)
     cached.write_bytes(cached.read_bytes()[:-1])
     third = finish(tmp_path, replace(TINY, grpo=replace(TINY.grpo, steps=3)))
-    assert third.checkpoint_file(BASE).read_bytes() == first.checkpoint_file(BASE).read_bytes()
+    assert digest(third.load_checkpoint(BASE), {}) == digest(first.load_checkpoint(BASE), {})
 
 
 def test_a_warm_start_is_another_ones_if_anything_differs(tmp_path: Path) -> None:
@@ -214,11 +256,35 @@ def test_a_warm_start_is_another_ones_if_anything_differs(tmp_path: Path) -> Non
 
 
 def test_a_loss_that_is_not_finite_names_the_step(tmp_path: Path) -> None:
-    with pytest.raises(StageDivergedError, match=r"math step \d: .*last good state kept is .*lower --lr"):
+    with pytest.raises(StageDivergedError, match=r"math after step \d: .*last good state kept is .*lower --lr"):
         finish(tmp_path, replace(TINY, grpo=replace(TINY.grpo, learning_rate=1e30, anneal=False)))
     run = RunDirectory.open(next(tmp_path.glob("smoke-*")))
     assert [entry["name"] for entry in run.checkpoints] == ["base"]
     run.load_checkpoint("base")
+
+
+def test_a_run_is_not_mixed_with_another_config_or_version(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        finish(tmp_path, observer=Interrupter(9))
+    path = next(tmp_path.glob("smoke-*"))
+    config = (path / "config.json").read_text()
+    (path / "config.json").write_text(config.replace('"updates": 2', '"updates": 1'))
+    with pytest.raises(RunError, match="was changed after the run began"):
+        RunDirectory.open(path)
+    (path / "config.json").write_text(config)
+    results = (path / "results.json").read_text()
+    (path / "results.json").write_text(results.replace('"schema": 1', '"schema": 2'))
+    with pytest.raises(RunError, match="use the version that wrote it"):
+        RunDirectory.open(path)
+
+
+def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, TINY)
+    leftover = run.path / "checkpoints" / "base.safetensors.writing-123"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"half")
+    with run.lock():
+        assert not leftover.exists()
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
@@ -239,23 +305,18 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_tensors_survive_a_round_trip_and_damage_is_seen(tmp_path: Path) -> None:
     tensors = {"a": torch.arange(3), "b": torch.tensor(1.5), "c": torch.zeros(0, dtype=torch.uint8)}
-    digest = save_tensors(tmp_path / "t.safetensors", tensors, {"step": 3})
+    stored = save_tensors(tmp_path / "t.safetensors", tensors, {"step": 3})
     loaded, about, again = load_tensors(tmp_path / "t.safetensors")
     assert about == {"step": 3}
-    assert again == digest
+    assert again == stored
     assert all(torch.equal(tensors[name], loaded[name]) for name in tensors)
     data = (tmp_path / "t.safetensors").read_bytes()
     for place in range(8, len(data)):
         changed = bytearray(data)
         changed[place] ^= 1
         (tmp_path / "t.safetensors").write_bytes(changed)
-        try:
-            loaded, about, _ = load_tensors(tmp_path / "t.safetensors")
-        except CorruptFile:
-            continue
-        # Only the small description can have changed unnoticed; the tensors cannot.
-        assert loaded.keys() == tensors.keys()
-        assert all(torch.equal(tensors[name], loaded[name]) for name in tensors)
+        with pytest.raises(CorruptFile):
+            load_tensors(tmp_path / "t.safetensors")
 
 
 def test_stages_of_the_presets() -> None:

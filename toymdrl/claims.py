@@ -6,6 +6,7 @@ One run has no interval and gives no verdict; verdicts come from many seeds.
 from typing import Any
 
 from toymdrl.config import RunConfig
+from toymdrl.runs import Checkpoint
 
 PAPER_MATH_AFTER_ALL = 57.66
 """Math after Code -> Math -> QA -> CW (arXiv 2606.02398)."""
@@ -16,6 +17,7 @@ PAPER_AVERAGE_REFRESHED = 66.39
 PAPER_REFRESH_STEPS = 3
 
 Entry = dict[str, Any]
+"""One claim: {paper, measured, interval, control, verdict}."""
 
 
 def headline_domain(config: RunConfig) -> str | None:
@@ -29,7 +31,7 @@ def headline_refresh(config: RunConfig) -> int:
     return min(config.refresh_steps, key=lambda steps: abs(steps - PAPER_REFRESH_STEPS))
 
 
-def claims(config: RunConfig, checkpoints: list[Entry]) -> dict[str, Entry]:
+def claims(config: RunConfig, checkpoints: list[Checkpoint]) -> dict[str, Entry]:
     """The claims section of results.json: each {paper, measured, interval, control, verdict}.
 
     Args:

@@ -81,8 +81,10 @@ def _report(arguments: argparse.Namespace) -> None:
     from toymdrl.report import write_report  # noqa: PLC0415
     from toymdrl.runs import RunDirectory  # noqa: PLC0415
 
-    for page in write_report(RunDirectory.open(arguments.run)):
-        print(f"wrote {page}")
+    run = RunDirectory.open(arguments.run)
+    with run.lock():
+        for page in write_report(run):
+            print(f"wrote {page}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,8 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         from toymdrl.config import ConfigError  # noqa: PLC0415
+        from toymdrl.files import CorruptFile  # noqa: PLC0415
         from toymdrl.pipeline import StageDivergedError  # noqa: PLC0415
-        from toymdrl.runs import CorruptFile, RunError  # noqa: PLC0415
+        from toymdrl.runs import RunError  # noqa: PLC0415
     except KeyboardInterrupt:
         return INTERRUPTED
     try:

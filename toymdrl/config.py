@@ -1,7 +1,8 @@
 """What a run is: frozen dataclasses, three presets, a JSON round trip, and a check that says what to type instead."""
 
-import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -9,6 +10,9 @@ from toymdrl.domains import DOMAINS
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import ModelConfig
 from toymdrl.pretrain import WarmStartConfig
+from toymdrl.vocab import TOKENS
+
+MOST_THREADS = 256
 
 
 class ConfigError(ValueError):
@@ -58,7 +62,7 @@ _THOROUGH = replace(
 PRESETS: dict[str, RunConfig] = {config.preset: config for config in (_SMOKE, _LAPTOP, _THOROUGH)}
 
 
-def _at_least(config: Any, least: dict[str, float], where: str = "") -> None:
+def _at_least(config: Any, least: Mapping[str, float], where: str = "") -> None:
     for name, bound in least.items():
         value = getattr(config, name)
         if not value >= bound or value == float("inf"):
@@ -71,6 +75,12 @@ def validate(config: RunConfig) -> RunConfig:
     Raises:
         ConfigError: what is wrong with it.
     """
+    if config.preset not in PRESETS:
+        raise ConfigError(f"unknown preset {config.preset!r}; choose from {', '.join(PRESETS)}")
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", config.device):
+        raise ConfigError(f"unknown device {config.device!r}; use cpu, cuda, cuda:N or mps")
+    if config.threads > MOST_THREADS:
+        raise ConfigError(f"threads is {config.threads}; use {MOST_THREADS} or fewer")
     known = ", ".join(DOMAINS)
     for key in config.order:
         if key not in DOMAINS:
@@ -81,10 +91,13 @@ def validate(config: RunConfig) -> RunConfig:
         raise ConfigError(f"the order is empty; name at least one domain, from {known}")
     _at_least(config, {"threads": 1, "evaluate_every": 1, "seed": 0})
     _at_least(config.model, {"layers": 1, "heads": 1, "width": 1, "neurons": 1})
-    _at_least(config.warm_start, {"steps": 1, "batch": len(DOMAINS)}, "warm-start ")
+    least = {"steps": 1, "batch": len(DOMAINS), "learning_rate": 0, "weight_decay": 0}
+    _at_least(config.warm_start, least, "warm-start ")
     for where, stage in (("", config.grpo), ("refresh ", config.refresh)):
         _at_least(stage, {"steps": 1, "prompts": 1, "group": 2, "updates": 1}, where)
         _at_least(stage, {"learning_rate": 0, "kl": 0, "clip": 0, "gradient_norm": 0}, where)
+    if config.model.vocabulary != len(TOKENS):
+        raise ConfigError(f"vocabulary is {config.model.vocabulary}; this version has {len(TOKENS)} tokens")
     if config.model.width % config.model.heads:
         raise ConfigError(f"width {config.model.width} is not a multiple of heads {config.model.heads}")
     longest = max(domain.prompt_length + domain.answer_length for domain in DOMAINS.values())
@@ -132,10 +145,3 @@ def _read(kind: Any, value: object, where: str) -> Any:
     if isinstance(kind, type) and type(value) is kind:
         return value
     raise ConfigError(f"config {where.rstrip('.')} is {value!r}; expected {kind}")
-
-
-def fingerprint(config: RunConfig) -> str:
-    """Eight hex digits of everything but the seed: runs that differ only in seed share it."""
-    data = to_json(config)
-    del data["seed"]
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:8]

@@ -18,7 +18,7 @@ from toymdrl.vocab import EOS, PAD
 
 ANSWERS_A_BLOCK = 512
 COLUMNS_A_CHUNK = 4096
-"""Answers laid out together, and forest columns evaluated together: bounds on memory, not on the result."""
+"""Answers laid out together, and forest columns evaluated together: they bound the memory and change no sum."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,19 @@
 """The figures of a run's report, drawn from its result files."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
-from matplotlib import pyplot as plt
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toymdrl.claims import headline_refresh
 from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
+from toymdrl.files import write_atomically
+from toymdrl.runs import Checkpoint
 
 Line = dict[str, Any]
 
@@ -44,14 +43,16 @@ STYLE: dict[Any, Any] = {
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, its parts alone deciding the bytes, and close it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", metadata={"Software": None})
-    plt.close(figure)
+    """Write a figure as PNG, its parts alone deciding the bytes."""
+    image = BytesIO()
+    figure.savefig(image, format="png", bbox_inches="tight", metadata={"Software": None})
+    write_atomically(path, image.getvalue())
     return path
 
 
-def _sequence(config: RunConfig, checkpoints: list[Line], metrics: list[Line]) -> list[tuple[int, dict[str, float]]]:
+def _sequence(
+    config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line]
+) -> list[tuple[int, dict[str, float]]]:
     """Scores against the GRPO step of the whole sequence, from the base on."""
     points = [(0, checkpoints[0]["scores"])]
     for index, key in enumerate(config.order):
@@ -75,15 +76,14 @@ def _shade(axes: Axes, config: RunConfig, label: bool) -> None:
     axes.set_xlim(0, len(config.order) * config.grpo.steps)
 
 
-def journey(config: RunConfig, checkpoints: list[Line], metrics: list[Line]) -> Figure:
+def journey(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line]) -> Figure:
     """The scores of all domains along the sequence, and the refresh branches that leave its end."""
     points = _sequence(config, checkpoints, metrics)
     by_name = {entry["name"]: entry["scores"] for entry in checkpoints}
     end = by_name[config.order[-1]]
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(11, 4.6), sharey=True, width_ratios=(3.1, 1), gridspec_kw={"wspace": 0.04}
-        )
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 4.6))
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.8, 1), gridspec_kw={"wspace": 0.04})
         _shade(left, config, label=True)
         for key, domain in DOMAINS.items():
             steps, scores = [step for step, _ in points], [each[key] for _, each in points]
@@ -135,8 +135,9 @@ def training(config: RunConfig, metrics: list[Line]) -> Figure:
         "entropy": "entropy, nats a token",
         "gradient_norm": "gradient norm before clipping",
     }
-    with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(2, 2, figsize=(11, 5.2), sharex=True, gridspec_kw={"hspace": 0.32, "wspace": 0.14})
+    with rc_context(STYLE):
+        figure = Figure(figsize=(11, 5.2))
+        grid = figure.subplots(2, 2, sharex=True, gridspec_kw={"hspace": 0.32, "wspace": 0.14})
         for axes, (name, label) in zip(grid.flat, panels.items(), strict=True):
             _shade(axes, config, label=False)
             axes.set_title(label)
@@ -150,7 +151,7 @@ def training(config: RunConfig, metrics: list[Line]) -> Figure:
     return figure
 
 
-def selectivity(config: RunConfig, checkpoints: list[Line]) -> Figure:
+def selectivity(config: RunConfig, checkpoints: list[Checkpoint]) -> Figure:
     """What the headline refresh of each domain (rows) changes in every domain (columns), in points."""
     steps = headline_refresh(config)
     by_name = {entry["name"]: entry["scores"] for entry in checkpoints}
@@ -159,8 +160,9 @@ def selectivity(config: RunConfig, checkpoints: list[Line]) -> Figure:
         [[by_name[f"refresh-{row}-{steps}"][column] - end[column] for column in DOMAINS] for row in config.order]
     )
     bound = max(5.0, float(abs(change).max()))
-    with plt.rc_context({**STYLE, "axes.grid": False}):
-        figure, axes = plt.subplots(figsize=(5.6, 0.62 * len(config.order) + 1.2))
+    with rc_context({**STYLE, "axes.grid": False}):
+        figure = Figure(figsize=(5.6, 0.62 * len(config.order) + 1.2))
+        axes = figure.subplots()
         axes.imshow(change, cmap="RdBu", vmin=-bound, vmax=bound, aspect="auto")
         for (row, column), value in np.ndenumerate(change):
             tone = "white" if abs(value) > 0.6 * bound else INK
@@ -174,7 +176,7 @@ def selectivity(config: RunConfig, checkpoints: list[Line]) -> Figure:
     return figure
 
 
-def draw(config: RunConfig, checkpoints: list[Line], metrics: list[Line], folder: Path) -> dict[str, Path]:
+def draw(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line], folder: Path) -> dict[str, Path]:
     """All figures as PNG files in a folder, by name."""
     figures = {
         "journey": journey(config, checkpoints, metrics),

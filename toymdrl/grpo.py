@@ -7,11 +7,13 @@ Departures from the GRPO of DeepSeekMath (arXiv 2402.03300):
 3. The KL penalty has the gradient of KL(policy || reference). DeepSeekMath's estimator k3, used as a loss, has on
    policy the gradient of KL(reference || policy). Ours is exact over the vocabulary at every visited prefix, and
    charges each token for the divergence of the tokens that follow it.
-4. The reference is the policy at the start of the stage, not one fixed model.
+   With several updates per rollout the penalty stays that of the sampling policy's prefixes, and only the charge for
+   later tokens is clipped with the ratio: the gradient is exact on the first update.
+4. The reference is the policy at the start of the stage; theirs is reset once an outer iteration.
 5. The reward is checked by a program; there is no reward model.
 6. By default each rollout serves one update: the clipped ratio is 1 up to rounding and the gradient is on policy.
 
-Departures from the GRPO runs of the paper:
+Departures from the paper's runs, or choices on which its abstract is silent:
 7. A policy of 0.17 million parameters, not 4 billion, and answers of up to four tokens, whose expected reward is known
    exactly.
 8. The learning rate falls linearly to zero within a stage, so that each checkpoint is near-stationary, which the theory
@@ -39,6 +41,7 @@ class GRPOConfig:
 
     steps: int = 50
     prompts: int = 32
+    """Prompts a step; a domain with fewer training prompts (CW has 64) uses all of them."""
     group: int = 8
     learning_rate: float = 2e-3
     anneal: bool = True
@@ -98,13 +101,18 @@ def loss(log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference
         log_policy: (prompts, group, answer_length, vocabulary), with graph, see answer_log_policy.
         rollout: what was sampled.
         config: advantage, clip and kl are used.
-        log_reference: like log_policy, without graph; needed if config.kl > 0.
+        log_reference: like log_policy, without graph; needed if config.kl > 0, unused otherwise.
+
+    Raises:
+        ValueError: config.kl > 0 without log_reference.
     """
     logprobs = log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1)
     ratio = ((logprobs - rollout.logprobs) * rollout.mask).exp()
     signal = advantages(rollout.rewards, config.advantage).unsqueeze(-1).expand_as(ratio)
     penalty = torch.zeros_like(ratio)
-    if log_reference is not None:
+    if config.kl > 0:
+        if log_reference is None:
+            raise ValueError("a KL weight needs the reference's log-probabilities")
         penalty = divergence(log_policy, log_reference) * rollout.mask
         # A token also steers into what follows: its share of the gradient is the divergence of the later tokens.
         to_go = penalty.detach().flip(-1).cumsum(-1).flip(-1) - penalty.detach()
@@ -119,7 +127,8 @@ def update(
     """One gradient step on a rollout.
 
     Raises:
-        DivergenceError: the loss or its gradient is not finite.
+        DivergenceError: the loss or its gradient is not finite; the policy has not been updated.
+        ValueError: config.kl > 0 without a reference.
     """
     log_reference = None
     if config.kl > 0 and reference is not None:

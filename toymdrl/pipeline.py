@@ -6,6 +6,7 @@ random stream of its own, so any stage can be done again from the files before i
 
 import hashlib
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,10 +18,11 @@ from torch import Tensor
 from toymdrl.config import ConfigError, RunConfig
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward, score
+from toymdrl.files import CorruptFile, load_tensors, save_tensors
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import DivergenceError, Policy
 from toymdrl.provenance import source_digest
-from toymdrl.runs import CorruptFile, RunDirectory, load_tensors, save_tensors
+from toymdrl.runs import RunDirectory
 from toymdrl.training import Training, reinforce, warm_start
 
 SAVE_SECONDS = 5.0
@@ -88,8 +90,15 @@ def scoreboard() -> dict[str, ExpectedReward]:
 
 
 def evaluate(policy: Policy) -> dict[str, float]:
-    """Scores of a policy on unseen prompts, 100 x exact expected reward, by domain."""
-    return {key: score(policy, objective) for key, objective in scoreboard().items()}
+    """Scores of a policy on unseen prompts, 100 x exact expected reward, by domain.
+
+    Raises:
+        DivergenceError: a score is not finite.
+    """
+    scores = {key: score(policy, objective) for key, objective in scoreboard().items()}
+    if not all(math.isfinite(value) for value in scores.values()):
+        raise DivergenceError(f"the scores are {scores}")
+    return scores
 
 
 def weights(policy: Policy) -> dict[str, Tensor]:
@@ -117,7 +126,7 @@ def prepare(config: RunConfig) -> None:
     try:
         torch.zeros(1, device=config.device)
     except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"device {config.device!r} is not available here; use --device cpu") from error
+        raise ConfigError(f"device {config.device!r} is not available here; begin a run with --device cpu") from error
     torch.set_num_threads(config.threads)
     torch.use_deterministic_algorithms(config.device == "cpu")
 
@@ -143,7 +152,9 @@ def execute(run: RunDirectory, observer: Observer) -> None:
     Raises:
         StageDivergedError: a loss was not finite.
     """
-    for warning in run.keep_sound_checkpoints():
+    for warning in run.damage:
+        observer.warn(warning)
+    for warning in run.keep_sound_checkpoints() if run.checkpoints else _adopt(run):
         observer.warn(warning)
     for stage in stages(run.config):
         have = {entry["name"]: entry["scores"] for entry in run.checkpoints}
@@ -156,6 +167,22 @@ def execute(run: RunDirectory, observer: Observer) -> None:
             _keep(run, BASE, policy.to(run.config.device), observer)
         else:
             _train(run, stage, observer)
+
+
+def _adopt(run: RunDirectory) -> list[str]:
+    """Enter the checkpoints whose files outlived a damaged results.json, up to the first gap; what was done."""
+    adopted: list[str] = []
+    for name in (name for stage in stages(run.config) for name in stage.keeps.values()):
+        if not run.checkpoint_file(name).exists():
+            break
+        try:
+            policy = Policy(run.config.model)
+            policy.load_state_dict(load_tensors(run.checkpoint_file(name))[0])
+            run.adopt_checkpoint(name, evaluate(policy.to(run.config.device)))
+        except CorruptFile as error:
+            return [f"{error}; going on from {adopted[-1] if adopted else 'the start'}"]
+        adopted.append(name)
+    return [f"scored {len(adopted)} checkpoints again; going on from {adopted[-1]}"] if adopted else []
 
 
 def _cached_warm_start(run: RunDirectory) -> dict[str, Tensor] | None:
@@ -198,24 +225,26 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
     observer.begin(stage, training.step)
     saved_step, saved_at = training.step, time.monotonic()
     while training.step < stage.steps:
-        began = time.monotonic()
         try:
+            began = time.monotonic()
             metrics = training.advance()
+            seconds = time.monotonic() - began
+            kept_now = stage.keeps.get(training.step)
+            look = kept_now or (stage.domain and training.step % run.config.evaluate_every == 0)
+            scores = evaluate(training.policy) if look else {}
+            due = time.monotonic() - saved_at > SAVE_SECONDS and training.step < stage.steps
+            state = training.state() if due else None
         except DivergenceError as error:
-            kept = f"step {saved_step} of {stage.name}" if saved_step else f"checkpoint {stage.start or 'none'}"
-            raise StageDivergedError(
-                f"{stage.name} step {training.step + 1}: {error}; the last good state kept is {kept}; try a lower --lr"
-            ) from error
-        line = {"stage": stage.name, "step": training.step, **metrics, "seconds": time.monotonic() - began}
-        kept_now = stage.keeps.get(training.step)
+            raise StageDivergedError(_diverged(stage, training.step, saved_step, error)) from error
+        # The log first: a line too many is forgotten on resume, one too few could not be made again.
+        line = {"stage": stage.name, "step": training.step, **metrics, "seconds": seconds}
+        run.log({**line, "scores": scores} if scores else line)
         if kept_now:
-            line["scores"] = _keep(run, kept_now, training.policy, observer)
-        elif stage.domain and training.step % run.config.evaluate_every == 0:
-            line["scores"] = evaluate(training.policy)
-        run.log(line)
+            run.add_checkpoint(kept_now, weights(training.policy), scores)
+            observer.checkpoint(kept_now, scores)
         observer.step(stage, metrics)
-        if time.monotonic() - saved_at > SAVE_SECONDS and training.step < stage.steps:
-            run.save_progress(stage.name, training.step, training.state())
+        if state is not None:
+            run.save_progress(stage.name, training.step, state)
             saved_step, saved_at = training.step, time.monotonic()
     if stage.name == BASE:
         file = warm_start_file(run.config, run.path.parent)
@@ -223,8 +252,14 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
     run.clear_progress()
 
 
-def _keep(run: RunDirectory, name: str, policy: Policy, observer: Observer) -> dict[str, float]:
+def _diverged(stage: Stage, step: int, saved: int, error: DivergenceError) -> str:
+    """What to tell of a stage that diverged in or after `step` steps."""
+    kept = f"step {saved} of {stage.name}" if saved else f"checkpoint {stage.start}" if stage.start else "none yet"
+    hint = "try a lower --lr" if stage.name == stage.domain else "its settings are in config.json"
+    return f"{stage.name} after step {step}: {error}; the last good state kept is {kept}; {hint}"
+
+
+def _keep(run: RunDirectory, name: str, policy: Policy, observer: Observer) -> None:
     scores = evaluate(policy)
     run.add_checkpoint(name, weights(policy), scores)
     observer.checkpoint(name, scores)
-    return scores

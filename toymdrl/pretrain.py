@@ -76,14 +76,14 @@ def update(policy: Policy, optimiser: torch.optim.Optimizer, inputs: Tensor, tar
     """One supervised step on `demonstrations`; the cross-entropy in nats per answer token.
 
     Raises:
-        DivergenceError: the loss is not finite; the policy has not been updated.
+        DivergenceError: the loss or its gradient is not finite; the policy has not been updated.
     """
     logits = policy(inputs, layout, first=FIRST_ANSWER)
     loss = F.cross_entropy(logits.flatten(0, 1), targets[:, FIRST_ANSWER:].flatten(), ignore_index=PAD)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    if not math.isfinite(float(loss.detach())):
-        raise DivergenceError(f"the loss is {float(loss.detach())}")
-    torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+    norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0))
+    if not (math.isfinite(norm) and math.isfinite(float(loss.detach()))):
+        raise DivergenceError(f"the loss is {float(loss.detach())} and its gradient's norm {norm}")
     optimiser.step()
     return float(loss.detach())

@@ -56,6 +56,6 @@ def provenance(config: RunConfig) -> dict[str, Any]:
         "versions": versions,
         "system": platform.platform(),
         "processor": platform.machine(),
-        "device": torch.cuda.get_device_name() if config.device.startswith("cuda") else config.device,
+        "device": torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else config.device,
         "threads": config.threads,
     }

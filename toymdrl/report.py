@@ -18,7 +18,8 @@ from toymdrl.claims import (
 )
 from toymdrl.config import PRESETS, RunConfig
 from toymdrl.domains import DOMAINS
-from toymdrl.runs import RunDirectory, RunError, write_atomically
+from toymdrl.files import write_atomically
+from toymdrl.runs import Checkpoint, RunDirectory, RunError
 
 Entry = dict[str, Any]
 
@@ -86,7 +87,7 @@ def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, 
     ]
 
 
-def _shown(config: RunConfig, checkpoints: list[Entry]) -> list[Entry]:
+def _shown(config: RunConfig, checkpoints: list[Checkpoint]) -> list[Entry]:
     best = max(entry["average"] for entry in checkpoints)
     return [
         {
@@ -101,7 +102,7 @@ def _shown(config: RunConfig, checkpoints: list[Entry]) -> list[Entry]:
     ]
 
 
-def _html_table(config: RunConfig, checkpoints: list[Entry]) -> str:
+def _html_table(config: RunConfig, checkpoints: list[Checkpoint]) -> str:
     head = "".join(f"<th>{domain.title}</th>" for domain in DOMAINS.values())
     lines = [f"<table><tr><th>checkpoint</th>{head}<th>average</th></tr>"]
     branched = False
@@ -132,7 +133,8 @@ def _what(config: RunConfig) -> str:
         f"A transformer of {config.model.layers} layers and width {config.model.width}, warm-started for {warm.steps} "
         f"supervised steps on imperfect demonstrations, then GRPO on {titles}: {grpo.steps} steps a stage of "
         f"{grpo.prompts} prompts × {grpo.group} answers, learning rate {grpo.learning_rate:g} falling to zero, "
-        f"KL weight {grpo.kl:g}. Each refresh starts from the last checkpoint, at a constant rate of "
+        f"KL weight {grpo.kl:g}. Each refresh starts from the last checkpoint, in steps of {config.refresh.prompts} "
+        f"prompts (CW: all of its 64 if that is more) × {config.refresh.group} answers at a constant rate of "
         f"{config.refresh.learning_rate:g}."
     )
 
@@ -159,8 +161,9 @@ def write_report(run: RunDirectory) -> list[Path]:
         RunError: the run is not complete.
         CorruptFile: results.json is damaged.
     """
-    results, config, metrics = run.results(), run.config, run.metrics()
-    if not results["complete"]:
+    config, metrics = run.config, run.metrics()
+    results = run.results() if (run.path / "results.json").exists() else None
+    if results is None or not results["complete"]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
     pictures = figures.draw(config, results["checkpoints"], metrics, run.path / "figures")
     embedded = {

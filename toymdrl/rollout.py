@@ -4,6 +4,7 @@ The policy that samples is the policy that is trained: no top-k, no temperature.
 group; decoding appends one forest column a member and step, on top of the cached ones.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from toymdrl.domains import Problems
 from toymdrl.forest import group_forest
-from toymdrl.model import Cache, Policy
+from toymdrl.model import Cache, DivergenceError, Policy
 from toymdrl.vocab import EOS, PAD
 
 
@@ -36,6 +37,9 @@ def sample(policy: Policy, these: Problems, group: int, generator: torch.Generat
     """Sample and grade `group` answers to each of the problems.
 
     The generator must be on the policy's device; problems are on the CPU, where answers are graded.
+
+    Raises:
+        DivergenceError: the policy's logits are not finite.
     """
     device = policy.head.weight.device
     domain, count = these.domain, len(these)
@@ -47,6 +51,8 @@ def sample(policy: Policy, these: Problems, group: int, generator: torch.Generat
     open_ = torch.ones(count, group, dtype=torch.bool, device=device)
     tokens, masks, logprobs = [], [], []
     for step in range(length):
+        if not math.isfinite(float(logits.sum())):
+            raise DivergenceError("the policy's logits are not finite")
         log_policy = logits.log_softmax(dim=-1)
         drawn = torch.multinomial(log_policy.exp().flatten(0, 1), 1, generator=generator).view(count, group)
         logprob = log_policy.gather(-1, drawn.unsqueeze(-1)).squeeze(-1)

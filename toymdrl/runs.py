@@ -8,8 +8,8 @@
     progress.safetensors the stage under way; gone once the run is complete
     figures/ report.html summary.md
 
-Every file is written under a temporary name and renamed. A safetensors file carries the SHA-256 of its tensors, and
-results.json repeats it for each checkpoint.
+Every file but metrics.jsonl, which grows, is written under a temporary name and renamed. A safetensors file carries the
+SHA-256 of its content, and results.json repeats it for each checkpoint.
 """
 
 import hashlib
@@ -18,107 +18,79 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-import safetensors
 import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import save
 from torch import Tensor
 
-from toymdrl.config import RunConfig, fingerprint, from_json, to_json
+from toymdrl.config import RunConfig, from_json, to_json
 from toymdrl.domains import DOMAINS
-from toymdrl.provenance import provenance
+from toymdrl.files import CorruptFile, load_tensors, remove_leftovers, save_tensors, write_atomically
+from toymdrl.provenance import provenance, source_digest
 
 SCHEMA = 1
+SOURCES = (
+    *("vocab.py", "streams.py", "domains", "forest.py", "model.py", "rollout.py", "grpo.py", "pretrain.py"),
+    *("exact.py", "training.py", "pipeline.py"),
+)
+"""The source files that decide a run's numbers."""
 
 
 class RunError(ValueError):
     """A run directory that cannot be used; the message is one line that says what to do instead."""
 
 
-class CorruptFile(ValueError):
-    """A file that is not what was written; the message names it."""
+class Checkpoint(TypedDict):
+    """An entry of results.json."""
+
+    name: str
+    scores: dict[str, float]
+    """100 x exact expected reward on unseen prompts, by domain."""
+    average: float
+    sha256: str
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a whole file or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The process's number keeps two writers of one cached file apart.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def digest(tensors: dict[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and bytes."""
-    total = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
-    """Write tensors and a small JSON description; returns the digest stored with them."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sha256 = digest(plain)
-    # One entry: safetensors writes several in no fixed order, and the same run must give the same bytes.
-    write_atomically(path, save(plain, {"toymdrl": json.dumps({**about, "sha256": sha256})}))
-    return sha256
-
-
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
-    """What `save_tensors` wrote: tensors, description, digest.
-
-    Raises:
-        CorruptFile: missing, truncated, or its digest does not match its content.
-    """
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no mapping)
-        about = json.loads(metadata["toymdrl"])
-        sha256 = about.pop("sha256")
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, safetensors.SafetensorError) as error:
-        raise CorruptFile(f"{path} cannot be read ({type(error).__name__})") from error
-    if digest(tensors) != sha256:
-        raise CorruptFile(f"{path} is not what was written: its checksum differs")
-    return tensors, about, sha256
+def code() -> str:
+    """What a run's numbers depend on besides its config: the package's sources and torch."""
+    return f"{source_digest(SOURCES)[:16]} torch {torch.__version__}"
 
 
 class RunDirectory:
     """One run on disk. Hold `lock()` while writing."""
 
     def __init__(self, path: Path, config: RunConfig) -> None:
+        """See `create` and `open`."""
         self.path = path
         self.config = config
-        self.checkpoints: list[dict[str, Any]] = []
-        """Entries of results.json: name, scores, average, sha256."""
+        self.checkpoints: list[Checkpoint] = []
+        self.damage: list[str] = []
+        """What was found damaged on reading results.json, for the user."""
 
     @staticmethod
     def name(config: RunConfig) -> str:
-        """Folder name of a config: preset, fingerprint and seed."""
-        return f"{config.preset}-{fingerprint(config)}-seed{config.seed}"
+        """Folder name: preset, a hash of the config and the code that reads it, seed."""
+        settings = {key: value for key, value in to_json(config).items() if key != "seed"}
+        content = json.dumps([settings, code()], sort_keys=True)
+        return f"{config.preset}-{hashlib.sha256(content.encode()).hexdigest()[:8]}-seed{config.seed}"
 
     @classmethod
     def create(cls, out: Path, config: RunConfig) -> "RunDirectory":
-        """The directory of a config under `out`, made if need be, its earlier results read if it is there."""
+        """The directory of a config under `out`, made if need be, its earlier results read if it is there.
+
+        Raises:
+            RunError: `out` is not a folder.
+        """
         run = cls(out / cls.name(config), config)
         text = json.dumps(to_json(config), indent=1) + "\n"
         file = run._file("config.json")
-        # The folder's name tells its config: one that differs has been damaged.
-        if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
-            write_atomically(file, text)
-        run.checkpoints = run._read_checkpoints()
+        try:
+            # The folder's name tells its config: one that differs has been damaged.
+            if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
+                write_atomically(file, text)
+        except (FileExistsError, NotADirectoryError):
+            raise RunError(f"{out} is not a folder; give --out the name of one, or of one to make") from None
+        run.read()
         return run
 
     @classmethod
@@ -126,25 +98,40 @@ class RunDirectory:
         """An existing run.
 
         Raises:
-            RunError: no run is there, or its config cannot be read.
+            RunError: no run is there, or its config cannot be used.
         """
         file = path / "config.json"
         if not file.is_file():
             raise RunError(f"{path} is no run (it has no config.json); give a folder that `toymdrl run` made")
         try:
             config = from_json(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             raise RunError(f"{file} cannot be used ({error}); start again with `toymdrl run`") from error
         run = cls(path, config)
-        run.checkpoints = run._read_checkpoints()
+        run.read()
         return run
 
-    def _read_checkpoints(self) -> list[dict[str, Any]]:
-        """Entries of results.json; none if it cannot be used, and the run then starts again."""
+    def read(self) -> None:
+        """Take the checkpoints' entries from results.json.
+
+        Raises:
+            RunError: it is of another config or of another version of this package.
+        """
+        self.checkpoints, self.damage = [], []
+        if not self._file("results.json").exists():
+            return
         try:
-            return list(self.results()["checkpoints"])
-        except CorruptFile:
-            return []
+            results = self.results()
+        except CorruptFile as error:
+            self.damage.append(str(error))
+            return
+        if results["config"] != to_json(self.config):
+            raise RunError(
+                f"{self._file('config.json')} was changed after the run began; restore it, or begin another run"
+            )
+        if results["code"] != code():
+            self.damage.append(f"{self.path} was begun with other sources or another torch; what follows may differ")
+        self.checkpoints = results["checkpoints"]
 
     def _file(self, name: str) -> Path:
         return self.path / name
@@ -162,6 +149,8 @@ class RunDirectory:
         except Timeout:
             raise RunError(f"another process is working on {self.path}; wait for it, or stop it first") from None
         try:
+            remove_leftovers(self.path)
+            self.read()  # another process may have gone on since
             yield
         finally:
             lock.release()
@@ -174,7 +163,19 @@ class RunDirectory:
 
     def add_checkpoint(self, name: str, weights: dict[str, Tensor], scores: dict[str, float]) -> None:
         """Write a checkpoint's weights, then its entry in results.json."""
-        sha256 = save_tensors(self.checkpoint_file(name), weights, {"checkpoint": name})
+        self._sync_log()
+        about = {"run": self.name(self.config), "checkpoint": name}
+        sha256 = save_tensors(self.checkpoint_file(name), weights, about)
+        self._enter(name, scores, sha256)
+
+    def adopt_checkpoint(self, name: str, scores: dict[str, float]) -> None:
+        """Enter a checkpoint whose file is there and sound."""
+        _, about, sha256 = load_tensors(self.checkpoint_file(name))
+        if about != {"run": self.name(self.config), "checkpoint": name}:
+            raise CorruptFile(f"{self.checkpoint_file(name)} is another run's or another checkpoint")
+        self._enter(name, scores, sha256)
+
+    def _enter(self, name: str, scores: dict[str, float], sha256: str) -> None:
         average = sum(scores.values()) / len(scores)
         self.checkpoints.append({"name": name, "scores": scores, "average": average, "sha256": sha256})
         self.write_results()
@@ -205,40 +206,42 @@ class RunDirectory:
         results = {
             "schema": SCHEMA,
             "complete": claims is not None,
+            "code": code(),
             "config": to_json(self.config),
             "checkpoints": self.checkpoints,
             "claims": claims or {},
         }
-        write_atomically(self._file("results.json"), json.dumps(results, indent=1) + "\n")
+        write_atomically(self._file("results.json"), json.dumps(results, indent=1, allow_nan=False) + "\n")
 
     def results(self) -> dict[str, Any]:
         """The content of results.json.
 
         Raises:
             CorruptFile: missing, or not of the form that `write_results` writes.
+            RunError: written by another version of this package.
         """
         path = self._file("results.json")
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
+            schema = data["schema"]
             for entry in data["checkpoints"]:
                 numbers = [entry["average"], *(entry["scores"][key] for key in DOMAINS)]
-                texts = [entry["name"], entry["sha256"]]
+                texts = [entry["name"], entry["sha256"], data["code"]]
                 if not all(isinstance(n, float) for n in numbers) or not all(isinstance(t, str) for t in texts):
                     raise ValueError("a checkpoint's entry has the wrong types")
-            if (
-                data["schema"] != SCHEMA
-                or not isinstance(data["complete"], bool)
-                or not isinstance(data["claims"], dict)
-            ):
-                raise ValueError("it has another schema")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if not (isinstance(data["complete"], bool) and isinstance(data["claims"], dict) and data["config"]):
+                raise ValueError("it lacks a part")
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
             raise CorruptFile(f"{path} cannot be used ({type(error).__name__}: {error})") from error
+        if schema != SCHEMA:
+            raise RunError(f"{path} has schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
         return dict(data)
 
     # The stage under way
 
     def save_progress(self, stage: str, step: int, tensors: dict[str, Tensor]) -> None:
         """Replace the saved state of the stage under way."""
+        self._sync_log()
         about = {"run": self.name(self.config), "stage": stage, "step": step}
         save_tensors(self._file("progress.safetensors"), tensors, about)
 
@@ -252,7 +255,7 @@ class RunDirectory:
             return None
         tensors, about, _ = load_tensors(self._file("progress.safetensors"))
         if about.get("run") != self.name(self.config):
-            raise CorruptFile(f"{self._file('progress.safetensors')} is another run's")
+            raise CorruptFile(f"{self._file('progress.safetensors')} is another run's, or of other sources")
         return (tensors, int(about["step"])) if about.get("stage") == stage else None
 
     def clear_progress(self) -> None:
@@ -265,6 +268,12 @@ class RunDirectory:
         """Append a line to metrics.jsonl."""
         with open(self._file("metrics.jsonl"), "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+    def _sync_log(self) -> None:
+        """Bring the log to disk before a state that counts on it."""
+        if self._file("metrics.jsonl").exists():
+            with open(self._file("metrics.jsonl"), "ab") as file:
+                os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl that can be read: a kill may have cut the last one short."""
@@ -292,7 +301,8 @@ class RunDirectory:
         """Add where and with what this session runs to provenance.json."""
         try:
             sessions = json.loads(self._file("provenance.json").read_text(encoding="utf-8"))["sessions"]
-        except (OSError, ValueError, KeyError, TypeError):
+            sessions = list(sessions)
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             sessions = []
         sessions.append(provenance(self.config))
         write_atomically(self._file("provenance.json"), json.dumps({"sessions": sessions}, indent=1) + "\n")
@@ -301,5 +311,5 @@ class RunDirectory:
         """The content of provenance.json, or a line that says that there is none."""
         try:
             return self._file("provenance.json").read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        except FileNotFoundError:
             return "provenance.json is missing"

@@ -4,6 +4,7 @@ Everything that decides the future of a stage is in `state`, so that a stage sto
 there ends with the same bytes.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -14,7 +15,7 @@ from toymdrl import grpo, pretrain
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.forest import chain
 from toymdrl.grpo import GRPOConfig
-from toymdrl.model import ModelConfig, Policy
+from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.rollout import sample
 from toymdrl.streams import stream
@@ -54,7 +55,7 @@ class Training:
         """Take one step; what it did, for the log.
 
         Raises:
-            DivergenceError: a loss that is not finite; `state` is then the one before the step but for the stream.
+            DivergenceError: a loss or gradient that is not finite; the update it belongs to has not been made.
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(self.step)
@@ -63,7 +64,13 @@ class Training:
         return metrics
 
     def state(self) -> dict[str, Tensor]:
-        """Weights, optimiser moments and generator state, on the CPU."""
+        """Weights, optimiser moments and generator state, on the CPU.
+
+        Raises:
+            DivergenceError: a weight is not finite.
+        """
+        if not all(bool(torch.isfinite(weight).all()) for weight in self.policy.parameters()):
+            raise DivergenceError("a weight is not finite")
         tensors = {f"policy.{name}": weight.detach() for name, weight in self.policy.named_parameters()}
         for name, weight in self.policy.named_parameters():
             for key, value in self._optimiser.state.get(weight, {}).items():
@@ -87,9 +94,7 @@ class Training:
 
 def copy_policy(policy: Policy) -> Policy:
     """A frozen copy, as a KL reference."""
-    copy = Policy(policy.config).to(policy.head.weight)
-    copy.load_state_dict(policy.state_dict())
-    return copy.requires_grad_(False)
+    return copy.deepcopy(policy).requires_grad_(False)
 
 
 def warm_start(model: ModelConfig, config: WarmStartConfig, seed: int, device: str = "cpu") -> Training:

@@ -2,7 +2,7 @@
 
 A problem is one row of integers, its *facts*: what the prompt shows and, for Code, what it hides. Everything else is a
 function of facts, vectorised over rows. All prompts of a domain have one length and all answers at most one length,
-so no batch of one domain ever holds padding.
+so no prompt of a batch of one domain is ever padded.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Domain(Protocol):
         """The prompts' tokens: (rows, facts) to (rows, prompt_length)."""
 
     def demonstrate(self, facts: Tensor, generator: torch.Generator) -> Tensor:
-        """One answer a row by an imperfect demonstrator, ended by EOS where short: (rows, answer_length)."""
+        """One answer a row by an imperfect demonstrator, EOS then PAD where short: (rows, answer_length)."""
 
     def reward(self, facts: Tensor, answers: Tensor) -> Tensor:
         """Reward in [0, 1] of one answer a row: facts (rows, facts), answers (rows, answer_length) to (rows,).
