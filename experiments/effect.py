@@ -6,7 +6,7 @@ Measured   Exact expected rewards on unseen prompts, in points, from the results
 Control    For C10: what three steps on each of the other domains do to Math.
 Seeds      0 to 4; the preset was chosen on 100 to 105 (regime.py).
 Bands      1. Math loses at least 8 points in at least 4 of 5 seeds.
-           2. Three Re-Math steps win back at least 40 % of that on average.
+           2. Three Re-Math steps win back at least 40 % of that, the mean of the seeds' shares.
            3. The mean change of the other domains in those steps is within 1.5 points, on average over seeds.
            4. No other domain falls by more than 3 points in those steps, on average over seeds.
            5. The refreshed model's average score beats the unrefreshed one's in every seed.

@@ -180,7 +180,7 @@ def page(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Where interference is absent, local and destructive",
         "",
-        "Written by `python experiments/regime.py`, whose docstring fixed question, labels and band before it was run;",
+        "Written by `python experiments/regime.py`, whose docstring states question, labels and band;",
         f"seeds {SEEDS.start} to {SEEDS.stop - 1}, means over seeds, scores in points on unseen prompts.",
         "",
         "![Math lost, and damage predicted over actual, against the learning rate](results/regime.png)",
@@ -203,11 +203,18 @@ def page(rows: list[dict[str, Any]]) -> str:
             f"| {cell.name()}{chosen} | {s['math']:.1f} | {s['lost']:.1f} ({s['least']:.1f} to {s['most']:.1f}) "
             f"| {s['ratio']:.2f} | {back} | {s['others']:+.1f} | {s['average']:.1f} | {s['label']} |"
         )
+    preset = summary([row for row in rows if row["cell"] == Cell().name()])
+    met = preset["label"] == "local" and preset["lost"] >= 8 and preset["back"] >= 0.4
     lines += [
+        "",
+        "Band: the preset's setting must be local, cost Math at least 8 points and win back at least 40 % of them in",
+        f"three steps. It is {preset['label']}, costs {preset['lost']:.1f} and wins back {preset['back']:.0%}: "
+        f"{'met' if met else 'not met'}.",
         "",
         "*predicted / actual*: first- plus second-order damage to Math at the end of its stage, for all trained",
         "later, over the damage that happened; median over seeds. Near 1 the quadratic holds at the full step.",
-        "*won back*: of the points lost, by three steps on Math. *others moved*: the other domains' mean change.",
+        "*won back*: of all points lost, by three steps on Math (more than all, where they teach it something new).",
+        "*others moved*: the other domains' mean change in those steps.",
         "The learning rates are peaks; each falls linearly to zero within its stage.",
         "",
     ]
