@@ -112,7 +112,7 @@ def journey(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line
                     markersize=4.5,
                 )
         right.set_xlabel("further steps on one domain")
-        right.set_xticks(branch)
+        right.set_xticks(branch[1:])
         right.set_xlim(0, branch[-1] * 1.28)
         right.text(0.5, 1.02, "then refresh", ha="center", weight="bold", color=INK, transform=right.transAxes)
         _name_ends(right, branch[-1] * 1.04, {key: by_name[f"refresh-{key}-{branch[-1]}"][key] for key in config.order})
