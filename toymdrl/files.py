@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 TEMPORARY = ".writing-"
@@ -56,7 +56,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) 
     sha256 = digest(plain, about)
     # One entry: safetensors writes several in no fixed order, and the same run must give the same bytes.
     metadata = {"toymdrl": json.dumps({"about": about, "sha256": sha256})}
-    write_atomically(path, safetensors.torch.save(plain, metadata))
+    write_atomically(path, save(plain, metadata))
     return sha256
 
 
@@ -72,7 +72,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
     except FileNotFoundError:
         raise CorruptFile(f"{path} is missing") from None
     try:
-        tensors = {name: tensor.clone() for name, tensor in safetensors.torch.load(data).items()}
+        tensors = {name: tensor.clone() for name, tensor in load(data).items()}
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         stored = json.loads(header["__metadata__"]["toymdrl"])
         about, sha256 = dict(stored["about"]), str(stored["sha256"])
