@@ -46,14 +46,14 @@ def _config(arguments: argparse.Namespace) -> "RunConfig":
 def _carry_out(run: "RunDirectory", quiet: bool) -> None:
     """Do what is left of a run and draw its report."""
     from toymdrl.claims import claims  # noqa: PLC0415
-    from toymdrl.pipeline import execute  # noqa: PLC0415
+    from toymdrl.pipeline import everything, execute  # noqa: PLC0415
     from toymdrl.progress import Terminal  # noqa: PLC0415
     from toymdrl.report import write_report  # noqa: PLC0415
 
     with run.lock():
         run.record_session()
         with Terminal(run.config, quiet) as terminal:
-            execute(run, terminal)
+            execute(run, everything(run.config), terminal)
         run.write_results(claims(run.config, run.checkpoints))
         for page in write_report(run):
             print(f"wrote {page}")

@@ -1,4 +1,4 @@
-"""The experiment: warm start, the domains in sequence, then a refresh of each as a branch from the last checkpoint.
+"""The experiment: warm start, the domains in sequence, a refresh of each from the end; and each domain alone.
 
 A run goes from checkpoint to checkpoint. Each stage starts from an earlier checkpoint with a fresh optimiser and a
 random stream of its own, so any stage can be done again from the files before it, to the same bytes.
@@ -46,7 +46,7 @@ class Stage:
 
 
 def stages(config: RunConfig) -> list[Stage]:
-    """All stages of a run, in order."""
+    """The paper's experiment: warm start, sequence, refreshes."""
     plan = [Stage(BASE, None, None, config.warm_start.steps, {config.warm_start.steps: BASE})]
     for key in config.order:
         plan.append(Stage(key, key, plan[-1].name, config.grpo.steps, {config.grpo.steps: key}))
@@ -58,9 +58,21 @@ def stages(config: RunConfig) -> list[Stage]:
     return plan
 
 
+def experts(config: RunConfig) -> list[Stage]:
+    """Each domain alone, from the warm start: what the analysis of edits (C3 to C6) is about."""
+    return [
+        Stage(f"expert-{key}", key, BASE, config.grpo.steps, {config.grpo.steps: f"expert-{key}"}) for key in config.order
+    ]
+
+
+def everything(config: RunConfig) -> list[Stage]:
+    """All that a run can train, in order."""
+    return stages(config) + experts(config)
+
+
 def stage_config(config: RunConfig, stage: Stage) -> GRPOConfig:
     """The GRPO settings of a stage that trains a domain."""
-    return config.grpo if stage.name == stage.domain else config.refresh
+    return config.refresh if stage.name.startswith("refresh-") else config.grpo
 
 
 class Observer:
@@ -146,8 +158,8 @@ def warm_start_file(config: RunConfig, out: Path) -> Path:
     return out / "warm-starts" / f"{key}.safetensors"
 
 
-def execute(run: RunDirectory, observer: Observer) -> None:
-    """Do what is left of a run, up to the last checkpoint. Hold the run's lock.
+def execute(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
+    """Do what is left of these stages. Hold the run's lock.
 
     Raises:
         StageDivergedError: a loss was not finite.
@@ -156,7 +168,7 @@ def execute(run: RunDirectory, observer: Observer) -> None:
         observer.warn(warning)
     for warning in run.keep_sound_checkpoints() if run.checkpoints else _adopt(run):
         observer.warn(warning)
-    for stage in stages(run.config):
+    for stage in plan:
         have = {entry["name"]: entry["scores"] for entry in run.checkpoints}
         if all(name in have for name in stage.keeps.values()):
             for name in stage.keeps.values():
@@ -172,7 +184,7 @@ def execute(run: RunDirectory, observer: Observer) -> None:
 def _adopt(run: RunDirectory) -> list[str]:
     """Enter the checkpoints whose files outlived a damaged results.json, up to the first gap; what was done."""
     adopted: list[str] = []
-    for name in (name for stage in stages(run.config) for name in stage.keeps.values()):
+    for name in (name for stage in everything(run.config) for name in stage.keeps.values()):
         if not run.checkpoint_file(name).exists():
             break
         try:
@@ -198,7 +210,7 @@ def _begin(run: RunDirectory, stage: Stage) -> Training:
     config = run.config
     if stage.domain is None or stage.start is None:
         return warm_start(config.model, config.warm_start, config.seed, config.device)
-    purpose = "stage" if stage.name == stage.domain else "refresh"
+    purpose = stage.name.removesuffix(f"-{stage.domain}") if stage.name != stage.domain else "stage"
     policy = load_policy(run, stage.start)
     return reinforce(policy, stage.domain, stage_config(config, stage), config.seed, purpose)
 
@@ -215,7 +227,7 @@ def _restore(run: RunDirectory, stage: Stage, training: Training, observer: Obse
         training.restore(*progress)
     dropped = {name for step, name in stage.keeps.items() if step > training.step}
     run.checkpoints = [entry for entry in run.checkpoints if entry["name"] not in dropped]
-    before = [each.name for each in stages(run.config)]
+    before = [each.name for each in everything(run.config)]
     run.rewind_metrics(set(before[: before.index(stage.name)]), stage.name, training.step)
 
 

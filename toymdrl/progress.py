@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
-from toymdrl.pipeline import Observer, Stage, stages
+from toymdrl.pipeline import Observer, Stage, everything
 
 RL_STEP = 2
 """A GRPO step with its share of evaluation takes about as long as this many warm-start steps."""
@@ -30,7 +30,7 @@ class Terminal(Observer):
 
     def __init__(self, config: RunConfig, quiet: bool) -> None:
         """With `quiet`, only the table is printed."""
-        self._plan = stages(config)
+        self._plan = everything(config)
         self._header = False
         total = sum(stage.steps * _work(stage) for stage in self._plan)
         form = "{desc:<22}{bar}{percentage:4.0f}%  {elapsed}<{remaining}"

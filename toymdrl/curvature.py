@@ -1,0 +1,203 @@
+"""Gradient, Hessian and Fisher products of any scalar loss of any torch module's parameters; knows nothing of RL.
+
+A loss is a function of the module. It returns a scalar, or yields several that sum to it, each from a forward pass of its
+own: chunks of the data, so that memory does not grow with it. Two ways to a Hessian-vector product:
+
+- `keep_graph=True`: the gradient's graph is built once and every product walks back through it: about two gradients a
+  product, memory in proportion to the data;
+- `keep_graph=False`: each product builds and frees one chunk's graph after another: about four gradients, memory of one
+  chunk.
+
+Vectors are flat, in the order of `parameters.trainable`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.special import roots_jacobi
+from torch import Tensor, nn
+
+from toymdrl.parameters import flatten, read, trainable
+
+Loss = Callable[[Any], Tensor | Iterable[Tensor]]
+"""Of a module: a scalar with graph, or several that sum to the loss."""
+
+
+class CurvatureError(ValueError):
+    """A loss or module that has no curvature to speak of; the message says what to do."""
+
+
+def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
+    """The scalars that sum to a loss."""
+    value = loss(module)
+    yield from (value,) if isinstance(value, Tensor) else value
+
+
+@torch.no_grad()
+def value(module: nn.Module, loss: Loss) -> float:
+    """The loss, without graph."""
+    return sum(float(part) for part in parts(loss, module))
+
+
+def check(module: nn.Module, loss: Loss) -> None:
+    """Refuse a random loss.
+
+    Raises:
+        CurvatureError: the module is in train mode and has dropout.
+    """
+    if not module.training:
+        return
+    with torch.no_grad():
+        one, two = next(parts(loss, module)), next(parts(loss, module))
+    if not torch.equal(one, two):
+        raise CurvatureError("two evaluations of the loss differ (dropout in train mode?); call module.eval() first")
+
+
+def _gradient(part: Tensor, module: nn.Module, *, create_graph: bool = False) -> Tensor:
+    advice = "the loss must be a scalar computed from the module's parameters, without detach or no_grad"
+    if part.dim() or not part.requires_grad:
+        raise CurvatureError(advice)
+    parameters = trainable(module)
+    pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
+    if all(piece is None for piece in pieces):
+        raise CurvatureError(advice)
+    return flatten([torch.zeros_like(p) if g is None else g for p, g in zip(parameters, pieces, strict=True)])
+
+
+def _second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
+    """Gradient of a first derivative."""
+    try:
+        pieces = torch.autograd.grad(slope, trainable(module), retain_graph=retain_graph, materialize_grads=True)
+    except RuntimeError as error:
+        if "inplace operation" in str(error):
+            raise CurvatureError("the parameters have changed since; make a new Hessian where they are now") from error
+        if "derivative" not in str(error):
+            raise
+        raise CurvatureError(
+            "a kernel of this module has no second derivative (fused attention, most likely); load a Hugging Face "
+            'model with attn_implementation="eager"'
+        ) from error
+    return flatten(pieces)
+
+
+def gradient(module: nn.Module, loss: Loss) -> Tensor:
+    """Gradient of the loss, (coordinates,)."""
+    check(module, loss)
+    total = torch.zeros_like(read(module))
+    for part in parts(loss, module):
+        total += _gradient(part, module)
+    return total
+
+
+class Hessian:
+    """The Hessian of a loss at the parameters that the module has now, as an operator on flat vectors."""
+
+    def __init__(self, module: nn.Module, loss: Loss, *, keep_graph: bool = True) -> None:
+        """With `keep_graph`, build the gradient's graph now, for all products."""
+        check(module, loss)
+        self.module = module
+        self.size = sum(parameter.numel() for parameter in trainable(module))
+        self._loss = loss
+        self._graph = [_gradient(p, module, create_graph=True) for p in parts(loss, module)] if keep_graph else None
+
+    @property
+    def gradient(self) -> Tensor:
+        """Gradient of the loss, (coordinates,); at no cost if the graph was kept."""
+        if self._graph is None:
+            return gradient(self.module, self._loss)
+        return torch.stack([each.detach() for each in self._graph]).sum(dim=0)
+
+    def __matmul__(self, vector: Tensor) -> Tensor:
+        """H v, (coordinates,); for a block (coordinates, vectors) each column's."""
+        if vector.dim() == 2:
+            return torch.stack([self @ column for column in vector.unbind(1)], dim=1)
+        total = torch.zeros_like(vector)
+        if self._graph is not None:
+            for each in self._graph:
+                if each.requires_grad:  # a loss linear in the parameters has a gradient without graph
+                    total += _second(each @ vector, self.module, retain_graph=True)
+            return total
+        for part in parts(self._loss, self.module):
+            slope = _gradient(part, self.module, create_graph=True)
+            if slope.requires_grad:
+                total += _second(slope @ vector, self.module, retain_graph=False)
+        return total
+
+
+@dataclass(frozen=True, eq=False)
+class Eigenpairs:
+    """Eigenpairs of largest absolute value, in descending order of it."""
+
+    values: np.ndarray
+    """(pairs,), float64."""
+    vectors: Tensor
+    """Orthonormal columns, (coordinates, pairs)."""
+    residuals: np.ndarray
+    """||H v - lambda v|| of each pair, (pairs,)."""
+    products: int
+    """Hessian-vector products spent, the residuals' included."""
+
+
+def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> Eigenpairs:
+    """The `pairs` eigenpairs of largest |eigenvalue|, by Lanczos from a fixed start vector.
+
+    Args:
+        hessian: the operator.
+        pairs: how many; fewer than coordinates.
+        tolerance: relative accuracy of the eigenvalues at which to stop; `residuals` tell what was reached.
+    """
+    weight = trainable(hessian.module)[0]
+    dtype = np.float64 if weight.dtype == torch.float64 else np.float32
+    spent = 0
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        nonlocal spent
+        spent += 1
+        ours = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1), dtype=dtype)).to(weight)
+        return (hessian @ ours).cpu().numpy().astype(dtype)
+
+    operator = LinearOperator((hessian.size, hessian.size), matvec=product, dtype=dtype)
+    start = np.random.default_rng(0).standard_normal(hessian.size).astype(dtype)
+    values, vectors = eigsh(operator, k=pairs, which="LM", v0=start, tol=tolerance)
+    order = np.argsort(-np.abs(values))
+    # Lanczos vectors are orthogonal up to rounding only; QR keeps their order and makes them so.
+    basis, _ = np.linalg.qr(vectors[:, order].astype(np.float64))
+    values, basis = values[order].astype(np.float64), basis.astype(dtype)
+    residuals = [
+        float(np.linalg.norm(product(each) - value * each)) for value, each in zip(values, basis.T, strict=True)
+    ]
+    return Eigenpairs(values, torch.from_numpy(basis).to(weight), np.array(residuals), spent)
+
+
+def path_quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss points s in (0, 1) and shares, summing to 1, for the weight 2 (1 - s): exact to degree 2 nodes - 1.
+
+    With that weight, delta.H(s).delta / 2 averaged over the path start + s delta is all of the damage that is not
+    first-order: Taylor's formula with the remainder as an integral (T1).
+    """
+    points, shares = roots_jacobi(nodes, 1, 0)
+    return (points + 1) / 2, shares / shares.sum()
+
+
+def fisher_product(module: nn.Module, logprobs: Loss, weights: Iterable[Tensor], vector: Tensor) -> Tensor:
+    """F v for F = sum_i w_i s_i s_i^T with the scores s_i = grad log p_i, (coordinates,).
+
+    Args:
+        module: whose parameters.
+        logprobs: like a loss, but of vectors of log-probabilities.
+        weights: a vector of weights for each of them: 1 / n for n samples, probabilities for an exact sum.
+        vector: (coordinates,).
+    """
+    parameters = trainable(module)
+    total = torch.zeros_like(vector)
+    for logp, weight in zip(parts(logprobs, module), weights, strict=True):
+        # J v: differentiate J^T u, which is linear in u, by u. Then J^T (w * J v).
+        dummy = torch.zeros_like(logp, requires_grad=True)
+        pulled = torch.autograd.grad(logp, parameters, dummy, create_graph=True, materialize_grads=True)
+        pushed = torch.autograd.grad(flatten(pulled) @ vector, dummy, retain_graph=True)[0]
+        total += flatten(torch.autograd.grad(logp, parameters, weight * pushed, materialize_grads=True))
+    return total

@@ -1,0 +1,92 @@
+"""A module's parameters as one flat vector, and back; which coordinates belong to which MLP neuron."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+_MLP_WEIGHT = re.compile(r"(?P<mlp>.*)\.(?P<part>gate|up|down)(_proj)?\.weight")
+"""A SwiGLU's three matrices, as they are called here and in Hugging Face's Llama and Qwen."""
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """The parameters a loss is differentiated by, in a fixed order.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    if not found:
+        raise ValueError("no parameter requires a gradient; call module.requires_grad_(True) first")
+    return found
+
+
+def flatten(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors one after another as one vector, (coordinates,)."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
+    """Pieces of a vector in the shapes of `like`.
+
+    Raises:
+        ValueError: the sizes do not agree.
+    """
+    sizes = [tensor.numel() for tensor in like]
+    if vector.shape != (sum(sizes),):
+        raise ValueError(f"a vector of {sum(sizes)} coordinates is needed, not one of shape {tuple(vector.shape)}")
+    return [piece.view_as(tensor) for piece, tensor in zip(vector.split(sizes), like, strict=True)]
+
+
+@torch.no_grad()
+def read(module: nn.Module) -> Tensor:
+    """A copy of the parameters, (coordinates,)."""
+    return flatten([parameter.detach() for parameter in trainable(module)]).clone()
+
+
+@torch.no_grad()
+def write(module: nn.Module, vector: Tensor) -> None:
+    """Overwrite the parameters by a vector (coordinates,)."""
+    parameters = trainable(module)
+    for parameter, piece in zip(parameters, unflatten(vector, parameters), strict=True):
+        parameter.copy_(piece)
+
+
+@contextmanager
+def at(module: nn.Module, vector: Tensor) -> Iterator[None]:
+    """The module with other parameters, (coordinates,), for a while."""
+    before = read(module)
+    write(module, vector)
+    try:
+        yield
+    finally:
+        write(module, before)
+
+
+def neurons(shapes: Mapping[str, Sequence[int]]) -> Tensor:
+    """The flat coordinates of every MLP neuron: a row of gate, the same row of up and the same column of down.
+
+    Args:
+        shapes: shape of each parameter by name, in the order of the flat vector.
+
+    Returns:
+        (neurons of all layers, coordinates of each).
+
+    Raises:
+        ValueError: there is no gate/up/down MLP, or its matrices do not fit together.
+    """
+    mlps: dict[str, dict[str, Tensor]] = {}
+    start = 0
+    for name, shape in shapes.items():
+        size = int(torch.Size(shape).numel())
+        if match := _MLP_WEIGHT.fullmatch(name):
+            mlps.setdefault(match["mlp"], {})[match["part"]] = torch.arange(start, start + size).view(*shape)
+        start += size
+    if not mlps or any(len(parts) < 3 for parts in mlps.values()):
+        raise ValueError("no MLP with weights gate, up and down (or gate_proj, …): neurons are defined for those only")
+    try:
+        return torch.cat([torch.cat([p["gate"], p["up"], p["down"].T], dim=1) for p in mlps.values()])
+    except RuntimeError as error:
+        raise ValueError(f"gate, up and down of an MLP do not fit together ({error})") from error
