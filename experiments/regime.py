@@ -33,10 +33,10 @@ from tqdm import tqdm
 
 from toymdrl.config import PRESETS, RunConfig
 from toymdrl.domains import DOMAINS
-from toymdrl.figures import COLOURS, FAINT, INK, STYLE, save
 from toymdrl.files import CorruptFile, load_tensors, save_tensors, write_atomically
 from toymdrl.model import DivergenceError, Policy
 from toymdrl.pipeline import evaluate, prepare, scoreboard, warm_start_file, weights
+from toymdrl.style import COLOURS, FAINT, INK, STYLE, save
 from toymdrl.training import copy_policy, reinforce, warm_start
 
 RESULTS = Path(__file__).parent / "results" / "regime.json"

@@ -12,6 +12,7 @@ import pytest
 from toymdrl.cli import main
 from toymdrl.config import PRESETS
 from toymdrl.domains import DOMAINS
+from toymdrl.explain import MEASURES
 from toymdrl.runs import RunDirectory
 
 
@@ -73,29 +74,32 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     results = json.loads((smoke / "results.json").read_text())
     names = [entry["name"] for entry in results["checkpoints"]]
     assert names[:5] == ["base", "code", "math", "qa", "cw"]
-    assert names[5:] == [f"refresh-{key}-{step}" for key in ("code", "math", "qa", "cw") for step in (1, 3)]
+    order = ("code", "math", "qa", "cw")
+    assert names[5:13] == [f"refresh-{key}-{step}" for key in order for step in (1, 3)]
+    assert names[13:] == [*(f"expert-{key}" for key in order), "rollback-math-0.01"]
     for entry in results["checkpoints"]:
         assert set(entry["scores"]) == set(DOMAINS)
         assert all(0 <= score <= 100 for score in entry["scores"].values())
         assert entry["average"] == pytest.approx(sum(entry["scores"].values()) / len(DOMAINS))
     assert results["complete"]
-    for claim in ("C1", "C10"):
+    assert list(results["claims"]) == [f"C{number}" for number in range(1, 13)]
+    for claim in results["claims"]:
         assert set(results["claims"][claim]) == {"paper", "measured", "interval", "control", "verdict"}
         assert results["claims"][claim]["verdict"] is None
     sessions = json.loads((smoke / "provenance.json").read_text())["sessions"]
     assert {"commit", "versions", "device", "threads", "started"} <= set(sessions[0])
     lines = [json.loads(line) for line in (smoke / "metrics.jsonl").read_text().splitlines()]
     config = PRESETS["smoke"]
-    assert len(lines) == config.warm_start.steps + 4 * config.grpo.steps + 4 * config.refresh.steps
+    assert len(lines) == config.warm_start.steps + 8 * config.grpo.steps + 4 * config.refresh.steps
     wanted = {"reward", "flat_groups", "entropy", "gradient_norm", "kl", "seconds"}
     assert all(wanted <= set(line) for line in lines if line["stage"] != "base")
-    for name in ("journey", "selectivity", "training"):
+    for name in ("journey", "selectivity", "training", *MEASURES):
         assert (smoke / "figures" / f"{name}.png").stat().st_size > 10_000
 
 
 def test_the_page_needs_no_network(smoke: Path) -> None:
     page = (smoke / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 3 + len(MEASURES)
     text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page)
     assert "http" not in text
     assert "<script" not in text
@@ -106,10 +110,14 @@ def test_the_page_needs_no_network(smoke: Path) -> None:
 
 
 def test_a_finished_run_is_not_repeated_and_can_be_drawn_again(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.stat().st_mtime_ns for path in (smoke / "checkpoints").iterdir()}
+    def stamps() -> dict[Path, int]:
+        files = (path for folder in ("checkpoints", "analysis") for path in (smoke / folder).iterdir())
+        return {path: path.stat().st_mtime_ns for path in files}
+
+    before = stamps()
     page = (smoke / "report.html").read_bytes()
     assert main(["resume", "--quiet", str(smoke)]) == 0
-    assert before == {path: path.stat().st_mtime_ns for path in (smoke / "checkpoints").iterdir()}
+    assert stamps() == before
     (smoke / "report.html").unlink()
     (smoke / "figures" / "journey.png").unlink()
     assert main(["report", str(smoke)]) == 0
@@ -123,6 +131,65 @@ def test_one_domain_alone_is_a_run_too(tmp_path: Path) -> None:
     page = next(tmp_path.glob("smoke-*/report.html")).read_text(encoding="utf-8")
     assert "QA was trained alone" in page
     assert "Beside the paper" not in page
+
+
+def test_a_run_without_analysis_can_be_given_one_later(tmp_path: Path) -> None:
+    arguments = [
+        "run",
+        "--preset",
+        "smoke",
+        "--order",
+        "math",
+        "qa",
+        "--quiet",
+        "--threads",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
+    assert main([*arguments, "--no-analysis"]) == 0
+    run = next(tmp_path.glob("smoke-*"))
+    results = json.loads((run / "results.json").read_text())
+    assert results["complete"]
+    assert set(results["claims"]) == {"C1", "C10"}
+    assert not (run / "analysis").exists()
+    base = (run / "checkpoints" / "base.safetensors").stat().st_mtime_ns
+    assert main(["resume", "--quiet", str(run)]) == 0
+    assert len(json.loads((run / "results.json").read_text())["claims"]) == 12
+    assert (run / "checkpoints" / "base.safetensors").stat().st_mtime_ns == base
+
+
+@pytest.mark.parametrize("damage", ["removed", "emptied", "of other checkpoints", "of another form"])
+def test_a_damaged_analysis_is_made_again_to_the_same_bytes(
+    damage: str, smoke: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = smoke / "analysis" / "edits.json"
+    whole = file.read_bytes()
+    match damage:
+        case "removed":
+            file.unlink()
+        case "emptied":
+            file.write_bytes(b"")
+        case "of other checkpoints":
+            file.write_bytes(whole.replace(b'"key": "', b'"key": "0'))
+        case "of another form":
+            file.write_bytes(whole.replace(b'"norm"', b'"size"'))
+    if damage != "of other checkpoints":
+        assert main(["report", str(smoke)]) == 2
+        assert "make it again with `toymdrl resume" in capsys.readouterr().err
+    assert main(["resume", "--quiet", str(smoke)]) == 0
+    assert file.read_bytes() == whole
+
+
+def test_a_run_in_which_nothing_changed_has_nothing_to_explain(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", "--preset", "smoke", "--order", "math", "qa", "--lr", "0", "--quiet", "--threads", "1"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert "training changed nothing" in error
+    assert "--no-analysis` leaves the analysis out" in error
+    assert error.count("\n") == 1
 
 
 def test_an_unfinished_run_has_no_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,7 +235,8 @@ def test_an_interrupt_says_how_to_go_on(
 
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(tmp_path: Path) -> None:
     """A real interrupt in the middle of a stage, then the command that the message names."""
-    command = [sys.executable, "-m", "toymdrl", "run", "--preset", "smoke", "--threads", "1", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "toymdrl", "run", "--preset", "smoke", "--no-analysis", "--threads", "1"]
+    command += ["--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         while not (process.stdout.readline()).startswith("base"):
@@ -178,7 +246,7 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert error.splitlines()[-1].startswith("toymdrl: interrupted; go on with `toymdrl resume ")
     resume = error.split("`")[1].split()[1:]
-    assert main([*resume, "--quiet"]) == 0
+    assert main([*resume, "--quiet", "--no-analysis"]) == 0
 
 
 def test_help_does_not_import_torch() -> None:

@@ -10,13 +10,30 @@ import toymdrl
 PACKAGE = Path(toymdrl.__file__).parent
 # Each module may import those to its left, and nothing to its right.
 FLOW = [
-    *("vocab", "streams", "domains", "forest", "model", "rollout", "grpo", "pretrain", "exact", "config", "training"),
-    *("files", "provenance", "runs", "pipeline", "claims", "figures", "report", "progress", "cli", "__main__"),
+    *(
+        "vocab",
+        "streams",
+        "plain",
+        "parameters",
+        "curvature",
+        "bounds",
+        "domains",
+        "forest",
+        "model",
+        "rollout",
+        "grpo",
+    ),
+    *("pretrain", "exact", "config", "training", "files", "style", "provenance", "runs", "pipeline", "analysis"),
+    *("subject", "explain", "claims", "figures", "story", "report", "progress", "cli", "__main__"),
 ]
 # Pieces that must stay apart although the flow would allow it.
 APART = {
     "grpo": {"exact", "pretrain"},
     "exact": {"rollout", "grpo", "pretrain"},
+    "bounds": {"torch", *FLOW[: FLOW.index("bounds")]},
+    "curvature": {"domains", "model", "exact"},
+    # An analysis is pointed at any module and loss: it knows no policy, no run and no trainer.
+    "analysis": {"model", "exact", "rollout", "grpo", "config", "training", "runs", "pipeline"},
     "report": {"pipeline", "training", "exact", "torch"},
     "figures": {"pipeline", "training", "exact", "torch"},
 }

@@ -1,10 +1,11 @@
 """The right-hand sides of theorems T1 to T12 as functions of measured constants; numpy only.
 
-Notation. theta* is A's checkpoint, delta all that was added after it, `step` its norm; g and H are gradient and Hessian of
-L_A at theta*, `eps_g` = ||g||; D = L_A(theta* + delta) - L_A(theta*) is the damage, D2 = delta.H delta / 2; `rho` is a
-Lipschitz constant of the Hessian on every segment named. S is a subspace with projector P and complement Q = I - P; on S,
-mu <= H <= upper; `leak` = ||P H Q||, `h_perp` = ||Q H Q||; `p` = ||P e||, `q` = ||Q e|| of an error e = theta - theta*.
-Functions take numbers or arrays that broadcast, and return arrays. theory/ states and tests each theorem.
+Notation. theta* is A's checkpoint, delta all that was added after it, `step` its norm; g and H are gradient and
+Hessian of L_A at theta*, `eps_g` = ||g||; D = L_A(theta* + delta) - L_A(theta*) is the damage, D2 = delta.H delta /
+2; `rho` is a Lipschitz constant of the Hessian on every segment named. S is a subspace with projector P and
+complement Q = I - P; on S, mu <= H <= upper; `leak` = ||P H Q||, `h_perp` = ||Q H Q||; `p` = ||P e||, `q` = ||Q e||
+of an error e = theta - theta*. Functions take numbers or arrays that broadcast, and return arrays. theory/ states and
+tests each theorem.
 """
 
 import numpy as np
@@ -112,7 +113,7 @@ def chance_cosine(dimensions: int) -> float:
 
 
 def revealed_cosine(share: ArrayLike, mu: ArrayLike, upper: ArrayLike) -> Array:
-    """T3(d): cos(grad L_A(theta* + delta), delta) is at least this, for a quadratic, g = 0, H = PHP; share = p/||delta||."""
+    """T3(d): least cos(grad L_A(theta* + delta), delta) for a quadratic, g = 0, H = PHP; share = p/||delta||."""
     s, low, high = _arrays(share, mu, upper)
     return s * 2 * np.sqrt(low * high) / (low + high)
 
@@ -217,7 +218,7 @@ def refresh_closed(p0: ArrayLike, alpha: ArrayLike, mu: ArrayLike, floor: ArrayL
 
 
 def leak_of_angle(spread: ArrayLike, angle: ArrayLike) -> Array:
-    """T5(e): leak of an S at this largest principal angle from an invariant subspace; spread = lambda_max - lambda_min."""
+    """T5(e): leak of an S at this largest angle from an invariant subspace; spread = lambda_max - lambda_min."""
     s, phi = _arrays(spread, angle)
     return s * np.minimum(0.5, np.sin(phi))
 
@@ -252,7 +253,7 @@ def gradient_dominated(gap: ArrayLike, alpha: ArrayLike, mu: ArrayLike, steps: A
 
 
 def displacement(gained: ArrayLike, alpha: ArrayLike, smooth: ArrayLike, steps: ArrayLike) -> Array:
-    """T6(a): ||u|| is at most this after steps that gained so much loss on A; `smooth` bounds ||H||, alpha < 2/smooth."""
+    """T6(a): ||u|| is at most this after steps that gained so much on A; `smooth` >= ||H||, alpha < 2/smooth."""
     d, a, s, t = _arrays(gained, alpha, smooth, steps)
     return np.sqrt(t * a / (1 - a * s / 2) * d)
 
@@ -374,10 +375,10 @@ def helps(slope: ArrayLike, curvature: ArrayLike, rho: ArrayLike, step: ArrayLik
 
 
 def lost_below(weight: ArrayLike, delta: ArrayLike, mantissa: int) -> Array:
-    """T10(a): the threshold under which |delta| vanishes on storing weight + delta, weight a normal number of the format.
+    """T10(a): the threshold under which |delta| vanishes on storing weight + delta.
 
     Args:
-        weight: on the format's grid.
+        weight: a normal number of the format.
         delta: its sign matters at powers of two.
         mantissa: explicit bits of the format: 7 in bfloat16, 3 in float8 e4m3, 2 in e5m2, 23 in float32.
     """

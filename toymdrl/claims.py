@@ -1,11 +1,14 @@
-"""The paper's claims, and what one run measures of them.
+"""The paper's claims C1 to C12, and what one run measures of them.
 
-One run has no interval and gives no verdict; verdicts come from many seeds.
+One run has no interval and gives no verdict; verdicts come from many seeds (experiments/).
 """
 
 from typing import Any
 
-from toymdrl.config import RunConfig
+from toymdrl.analysis import rollback
+from toymdrl.analysis.edits import FORMATS
+from toymdrl.config import RunConfig, headline_domain, headline_refresh
+from toymdrl.explain import ROLLBACK_BUDGET, Explanation
 from toymdrl.runs import Checkpoint
 
 PAPER_MATH_AFTER_ALL = 57.66
@@ -14,34 +17,52 @@ PAPER_MATH_REFRESHED = 66.04
 """Math after three further steps on Math."""
 PAPER_AVERAGE_REFRESHED = 66.39
 """Average over the four domains of that model: the best of all the paper's checkpoints."""
-PAPER_REFRESH_STEPS = 3
+WORTH_EXPLAINING = 2.0
+"""Points of damage from which on a prediction is judged."""
+
+PAPER = {
+    "C1": "Training one domain by RL degrades others: Math falls to 57.66 after Code, Math, QA, CW",
+    "C2": "It happens although full-model gradients of the domains are nearly orthogonal",
+    "C3": "RL makes sparse, small edits: 77–89 % of parameters change by < 1e-7 absolute and < 1e-3 relative",
+    "C4": "The top-changed neurons of different domains overlap weakly: mean Jaccard < 0.19",
+    "C5": "Domains still share substantial active computation routes",
+    "C6": "On those routes the direction of the update decides synergy or conflict",
+    "C7": "Later training harms mainly through the second-order term, 1/2 delta^T H delta",
+    "C8": "That term concentrates in a low-dimensional shared conflict subspace",
+    "C9": "A short refresh contracts the harmful component, by (1 - alpha mu)^t",
+    "C10": "A short refresh repairs selectively: Math 57.66 to 66.04 in 3 steps, best average of all, 66.39",
+    "C11": "A training-free rollback of a sparse coordinate set partially restores the harmed domain",
+    "C12": "A cycle of alternating refreshes approximates a descent step on the weighted objective",
+}
 
 Entry = dict[str, Any]
 """One claim: {paper, measured, interval, control, verdict}."""
 
 
-def headline_domain(config: RunConfig) -> str | None:
-    """The domain whose loss is the headline: Math if later domains follow it, else the first one trained."""
-    earlier = config.order[:-1]
-    return "math" if "math" in earlier else (earlier[0] if earlier else None)
-
-
-def headline_refresh(config: RunConfig) -> int:
-    """The refresh length of the headline: the paper's three steps, or the run's nearest."""
-    return min(config.refresh_steps, key=lambda steps: abs(steps - PAPER_REFRESH_STEPS))
-
-
-def claims(config: RunConfig, checkpoints: list[Checkpoint]) -> dict[str, Entry]:
+def claims(config: RunConfig, checkpoints: list[Checkpoint], explanation: Explanation | None) -> dict[str, Entry]:
     """The claims section of results.json: each {paper, measured, interval, control, verdict}.
 
     Args:
         config: the run's.
         checkpoints: all entries of results.json.
+        explanation: the run's analyses; without them only C1 and C10 are measured.
     """
     harmed = headline_domain(config)
     if harmed is None:
         return {}
-    by_name = {entry["name"]: entry for entry in checkpoints}
+    found = _from_scores(config, harmed, {entry["name"]: entry for entry in checkpoints})
+    if explanation:
+        found |= _from_analyses(explanation)
+    return {
+        key: {"paper": PAPER[key], "measured": measured, "interval": None, "control": control, "verdict": None}
+        for key, (measured, control) in sorted(found.items(), key=lambda item: int(item[0][1:]))
+    }
+
+
+def _from_scores(
+    config: RunConfig, harmed: str, by_name: dict[str, Checkpoint]
+) -> dict[str, tuple[Entry, Entry | None]]:
+    """C1 and C10: what is measured, and its control."""
     own, end = by_name[harmed], by_name[config.order[-1]]
     steps = headline_refresh(config)
     refreshed = by_name[f"refresh-{harmed}-{steps}"]
@@ -49,39 +70,138 @@ def claims(config: RunConfig, checkpoints: list[Checkpoint]) -> dict[str, Entry]
     won_back = refreshed["scores"][harmed] - end["scores"][harmed]
     others = {key: refreshed["scores"][key] - end["scores"][key] for key in end["scores"] if key != harmed}
     elsewhere = [by_name[f"refresh-{key}-{steps}"]["scores"][harmed] for key in config.order if key != harmed]
-    undecided = {"interval": None, "verdict": None}
-    return {
-        "C1": {
-            "paper": "Training one domain by RL degrades others: Math falls to 57.66 after Code, Math, QA, CW",
-            "measured": {
-                "domain": harmed,
-                "after_own_stage": own["scores"][harmed],
-                "after_all_stages": end["scores"][harmed],
-                "points_lost": lost,
-                "points_lost_by_domain": {
-                    key: by_name[key]["scores"][key] - end["scores"][key] for key in config.order[:-1]
-                },
-            },
-            "control": None,
-            **undecided,
-        },
-        "C10": {
-            "paper": "A short refresh repairs selectively: Math 57.66 to 66.04 in 3 steps, best average of all, 66.39",
-            "measured": {
-                "domain": harmed,
-                "steps": steps,
-                "refreshed": refreshed["scores"][harmed],
-                "points_won_back": won_back,
-                "share_of_loss": won_back / lost if lost > 0 else None,
-                "mean_change_of_others": sum(others.values()) / len(others),
-                "change_of_others": others,
-                "average_before": end["average"],
-                "average_after": refreshed["average"],
-            },
-            "control": {
-                "what": f"mean change of {harmed} when another domain is refreshed for as many steps",
-                "points": sum(elsewhere) / len(elsewhere) - end["scores"][harmed],
-            },
-            **undecided,
-        },
+    harm = {
+        "domain": harmed,
+        "after_own_stage": own["scores"][harmed],
+        "after_all_stages": end["scores"][harmed],
+        "points_lost": lost,
+        "points_lost_by_domain": {key: by_name[key]["scores"][key] - end["scores"][key] for key in config.order[:-1]},
     }
+    cure = {
+        "domain": harmed,
+        "steps": steps,
+        "refreshed": refreshed["scores"][harmed],
+        "points_won_back": won_back,
+        "share_of_loss": won_back / lost if lost > 0 else None,
+        "mean_change_of_others": sum(others.values()) / len(others),
+        "change_of_others": others,
+        "average_before": end["average"],
+        "average_after": refreshed["average"],
+    }
+    control = {
+        "what": f"mean change of {harmed} when another domain is refreshed for as many steps",
+        "points": sum(elsewhere) / len(elsewhere) - end["scores"][harmed],
+    }
+    return {"C1": (harm, None), "C10": (cure, control)}
+
+
+def _from_analyses(e: Explanation) -> dict[str, tuple[Entry, Entry | None]]:
+    """C2 to C9, C11 and C12: what is measured, and its control."""
+    found: dict[str, tuple[Entry, Entry | None]] = {}
+    largest = [abs(each.cosine) for each in e.cosines.gradients]
+    found["C2"] = (
+        {"largest_cosine": max(largest), "mean_size": sum(largest) / len(largest), "pairs": len(largest)},
+        {"what": "chance: root mean square cosine of random vectors", "cosine": e.cosines.chance},
+    )
+    count = len(e.edits.edits)
+    stored = {name: sum(edit.unchanged[name] for edit in e.edits.edits) / count for name in FORMATS}
+    found["C3"] = (
+        {
+            "unchanged_by_the_papers_thresholds": sum(edit.unchanged_paper for edit in e.edits.edits) / count,
+            "unchanged_when_stored": stored,
+        },
+        {
+            "what": "share that T10(a) says is lost in storage",
+            "lost": {name: sum(edit.lost[name] for edit in e.edits.edits) / count for name in FORMATS},
+        },
+    )
+    found["C4"] = (
+        {"mean_jaccard": e.edits.mean_jaccard},
+        {"what": "chance: random sets of as many neurons", "jaccard": e.edits.jaccard_chance},
+    )
+    shared = [each.jaccard for each in e.routes.overlaps]
+    found["C5"] = (
+        {"mean_jaccard": sum(shared) / len(shared), "least": min(shared), "active_share": e.routes.active},
+        {"what": "chance: random sets of as many neurons", "jaccard": e.routes.chance},
+    )
+    kinds = ("shared", "shared_curved", "whole", "whole_curved")
+    found["C6"] = (
+        {
+            "rank_correlation": {kind: e.routes.rank_correlation(kind) for kind in kinds},
+            "sign_agreement": {kind: e.routes.sign_agreement(kind) for kind in kinds},
+            "interaction_correlation": e.routes.interaction_correlation,
+        },
+        {"what": "the same direction on all other neurons", "correlation": e.routes.rank_correlation("elsewhere")},
+    )
+    head = next(each for each in e.damage.pairs if (each.earlier, each.later) == (e.conflict.earlier, e.conflict.later))
+    found["C7"] = (
+        {
+            "actual": head.actual,
+            "first": head.first,
+            "second": head.second,
+            "predicted_share": head.predicted / head.actual if head.actual else None,
+            "certificate": head.eta,
+            "pairs_worth_explaining": sum(each.actual >= WORTH_EXPLAINING for each in e.damage.pairs),
+        },
+        {"what": "error of the exact form, Hessian averaged along the path", "points": head.closure},
+    )
+    size = max(each.size for each in e.conflict.removals if each.what == "top")
+    found["C8"] = (
+        {
+            "directions": size,
+            "recovered": e.conflict.recovered("top", size),
+            "share_of_quadratic_form": (e.conflict.positive[-1] + e.conflict.negative[-1]) / e.conflict.quadratic,
+            "overlap_of_halves": e.conflict.halves_overlap,
+        },
+        {
+            "what": "random subspaces of as many directions; shrinking the update by the same norm",
+            "random": e.conflict.recovered("random", size),
+            "shrink": e.conflict.recovered("shrink", size),
+        },
+    )
+    if e.contraction:
+        steps = len(e.contraction.inside) - 1
+        found["C9"] = (
+            {
+                "steps": steps,
+                "inside_left": e.contraction.inside[-1] / e.contraction.inside[0],
+                "loss_left": e.contraction.loss[-1] / e.contraction.loss[0],
+                "paper_bound_holds": all(
+                    p <= bound * (1 + 1e-6) for p, bound in zip(e.contraction.inside, e.contraction.paper, strict=True)
+                ),
+                "repaired_bound_over_measured": e.contraction.directional[-1] / e.contraction.inside[-1],
+            },
+            {
+                "what": "what stays of the part outside the subspace",
+                "outside_left": e.contraction.outside[-1] / e.contraction.outside[0],
+            },
+        )
+    best = e.rollback.best()
+    found["C11"] = (
+        {
+            "budget": ROLLBACK_BUDGET,
+            "recovered": e.rollback.recovered(rollback.CURVATURE, ROLLBACK_BUDGET),
+            "best_budget_for_the_average": best.budget,
+            "average_gain_at_best": -sum(best.changes.values()) / len(best.changes),
+        },
+        {
+            "what": "random coordinates, as many; shrinking the update by the same norm",
+            "random": e.rollback.recovered(rollback.RANDOM, ROLLBACK_BUDGET),
+            "shrink": e.rollback.recovered(rollback.SHRINK, ROLLBACK_BUDGET),
+        },
+    )
+    gained = {name: series[0] - series[-1] for name, series in e.alternation.forward.items()}
+    found["C12"] = (
+        {
+            "deviation_share": e.alternation.deviation / e.alternation.step,
+            "points_gained": gained,
+            "order_effect_predicted_within": e.alternation.swap_error,
+            "pareto_before": e.alternation.pareto[0],
+            "pareto_after": e.alternation.pareto[-1],
+        },
+        {
+            "what": "the same cycles in reversed order",
+            "points_gained": {name: series[0] - series[-1] for name, series in e.alternation.reversed.items()},
+        },
+    )
+    return found

@@ -43,18 +43,21 @@ def _config(arguments: argparse.Namespace) -> "RunConfig":
     return validate(replace(config, grpo=grpo, refresh=refresh, **given))
 
 
-def _carry_out(run: "RunDirectory", quiet: bool) -> None:
-    """Do what is left of a run and draw its report."""
+def _carry_out(run: "RunDirectory", quiet: bool, analysis: bool) -> None:
+    """Do what is left of a run, its analysis included unless it is not wanted, and draw its report."""
     from toymdrl.claims import claims  # noqa: PLC0415
-    from toymdrl.pipeline import everything, execute  # noqa: PLC0415
+    from toymdrl.explain import explain  # noqa: PLC0415
+    from toymdrl.pipeline import everything, execute, stages  # noqa: PLC0415
     from toymdrl.progress import Terminal  # noqa: PLC0415
     from toymdrl.report import write_report  # noqa: PLC0415
 
     with run.lock():
         run.record_session()
-        with Terminal(run.config, quiet) as terminal:
-            execute(run, everything(run.config), terminal)
-        run.write_results(claims(run.config, run.checkpoints))
+        plan = everything(run.config) if analysis else stages(run.config)
+        with Terminal(plan, quiet, analysis and len(run.config.order) > 1) as terminal:
+            execute(run, plan, terminal)
+            explanation = explain(run, terminal) if analysis else None
+        run.write_results(claims(run.config, run.checkpoints, explanation))
         for page in write_report(run):
             print(f"wrote {page}")
 
@@ -72,7 +75,7 @@ def _run(arguments: argparse.Namespace) -> None:
         prepare(run.config)
     print(f"run folder {run.path}", flush=True)
     try:
-        _carry_out(run, arguments.quiet)
+        _carry_out(run, arguments.quiet, not arguments.no_analysis)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; go on with `toymdrl resume {run.path}`") from None
 
@@ -109,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     for each in (resume, report):
         each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     for each in (run, resume):
+        each.add_argument("--no-analysis", action="store_true", help="only train and refresh: half of the time")
         each.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
     return parser
 
@@ -118,6 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         from toymdrl.config import ConfigError  # noqa: PLC0415
+        from toymdrl.explain import AnalysisError  # noqa: PLC0415
         from toymdrl.files import CorruptFile  # noqa: PLC0415
         from toymdrl.pipeline import StageDivergedError  # noqa: PLC0415
         from toymdrl.runs import RunError  # noqa: PLC0415
@@ -128,7 +133,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, RunError, CorruptFile) as error:
         print(f"toymdrl: {error}", file=sys.stderr)
         return BAD_ARGUMENTS
-    except (StageDivergedError, OSError) as error:
+    except (StageDivergedError, AnalysisError, OSError) as error:
         print(f"toymdrl: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interrupt:

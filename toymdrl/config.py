@@ -1,22 +1,33 @@
 """What a run is: frozen dataclasses, three presets, a JSON round trip, and a check that says what to type instead."""
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from toymdrl.domains import DOMAINS
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import ModelConfig
+from toymdrl.plain import PlainError, from_plain, to_plain
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.vocab import TOKENS
 
 MOST_THREADS = 256
+PAPER_REFRESH_STEPS = 3
 
 
 class ConfigError(ValueError):
     """A setting that no run can have; the message is one line that says what to use instead."""
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """How much the analysis looks at."""
+
+    prompts: int = 1024
+    """Prompts of the train split it fits to, and of the eval split it scores on; a CW problem counts as 16."""
+    pairs: int = 32
+    """Eigenpairs of the conflict subspace."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,7 @@ class RunConfig:
     )
     refresh_steps: tuple[int, ...] = (1, 3, 10)
     """Steps of a refresh after which a checkpoint is kept; the last one is refresh.steps."""
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     evaluate_every: int = 10
     """Steps between evaluations within a stage."""
 
@@ -49,6 +61,7 @@ _SMOKE = RunConfig(
     grpo=GRPOConfig(steps=4, prompts=16),
     refresh=GRPOConfig(steps=3, prompts=16, learning_rate=1e-3, anneal=False),
     refresh_steps=(1, 3),
+    analysis=AnalysisConfig(prompts=64, pairs=8),
     evaluate_every=2,
 )
 _LAPTOP = RunConfig()
@@ -58,6 +71,7 @@ _THOROUGH = replace(
     warm_start=replace(_LAPTOP.warm_start, steps=3000),
     grpo=replace(_LAPTOP.grpo, prompts=64),
     refresh=replace(_LAPTOP.refresh, prompts=256),
+    analysis=AnalysisConfig(pairs=64),
 )
 PRESETS: dict[str, RunConfig] = {config.preset: config for config in (_SMOKE, _LAPTOP, _THOROUGH)}
 
@@ -91,6 +105,7 @@ def validate(config: RunConfig) -> RunConfig:
         raise ConfigError(f"the order is empty; name at least one domain, from {known}")
     _at_least(config, {"threads": 1, "evaluate_every": 1, "seed": 0})
     _at_least(config.model, {"layers": 1, "heads": 1, "width": 1, "neurons": 1})
+    _at_least(config.analysis, {"prompts": 32, "pairs": 2}, "analysis ")
     least = {"steps": 1, "batch": len(DOMAINS), "learning_rate": 0, "weight_decay": 0}
     _at_least(config.warm_start, least, "warm-start ")
     for where, stage in (("", config.grpo), ("refresh ", config.refresh)):
@@ -111,7 +126,7 @@ def validate(config: RunConfig) -> RunConfig:
 
 def to_json(config: RunConfig) -> dict[str, Any]:
     """Plain JSON types; `from_json` gives the config back."""
-    return json.loads(json.dumps(asdict(config)))
+    return to_plain(config)
 
 
 def from_json(data: object) -> RunConfig:
@@ -120,28 +135,18 @@ def from_json(data: object) -> RunConfig:
     Raises:
         ConfigError: a field that is missing, unknown, of the wrong type or of a value no run can have.
     """
-    return validate(_read(RunConfig, data, ""))
+    try:
+        return validate(from_plain(RunConfig, data))
+    except PlainError as error:
+        raise ConfigError(f"config {error}") from error
 
 
-def _read(kind: Any, value: object, where: str) -> Any:
-    """A value of a dataclass field's type from its JSON form."""
-    if is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise ConfigError(f"config {where or 'file'} is no object of settings")
-        kinds = get_type_hints(kind)
-        names = [each.name for each in fields(kind)]
-        if wrong := sorted(set(value) ^ set(names)):
-            raise ConfigError(
-                f"config {where}: setting {wrong[0]!r} is missing or unknown; expected {', '.join(names)}"
-            )
-        make: Any = kind
-        return make(**{name: _read(kinds[name], value[name], f"{where}{name}.") for name in names})
-    if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_read(get_args(kind)[0], each, where) for each in value)
-    if get_origin(kind) is Literal and value in get_args(kind):
-        return value
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(kind, type) and type(value) is kind:
-        return value
-    raise ConfigError(f"config {where.rstrip('.')} is {value!r}; expected {kind}")
+def headline_domain(config: RunConfig) -> str | None:
+    """The domain whose loss is the headline: Math if later domains follow it, else the first one trained."""
+    earlier = config.order[:-1]
+    return "math" if "math" in earlier else (earlier[0] if earlier else None)
+
+
+def headline_refresh(config: RunConfig) -> int:
+    """The refresh length of the headline: the paper's three steps, or the run's nearest."""
+    return min(config.refresh_steps, key=lambda steps: abs(steps - PAPER_REFRESH_STEPS))

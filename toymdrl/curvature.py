@@ -1,7 +1,7 @@
 """Gradient, Hessian and Fisher products of any scalar loss of any torch module's parameters; knows nothing of RL.
 
-A loss is a function of the module. It returns a scalar, or yields several that sum to it, each from a forward pass of its
-own: chunks of the data, so that memory does not grow with it. Two ways to a Hessian-vector product:
+A loss is a function of the module. It returns a scalar, or yields several that sum to it, each from a forward pass of
+its own: chunks of the data, so that memory does not grow with it. Two ways to a Hessian-vector product:
 
 - `keep_graph=True`: the gradient's graph is built once and every product walks back through it: about two gradients a
   product, memory in proportion to the data;
@@ -162,7 +162,8 @@ def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> 
 
     operator = LinearOperator((hessian.size, hessian.size), matvec=product, dtype=dtype)
     start = np.random.default_rng(0).standard_normal(hessian.size).astype(dtype)
-    values, vectors = eigsh(operator, k=pairs, which="LM", v0=start, tol=tolerance)
+    find: Any = eigsh  # the stubs know no operator that it takes
+    values, vectors = find(operator, k=pairs, which="LM", v0=start, tol=tolerance)
     order = np.argsort(-np.abs(values))
     # Lanczos vectors are orthogonal up to rounding only; QR keeps their order and makes them so.
     basis, _ = np.linalg.qr(vectors[:, order].astype(np.float64))
@@ -201,3 +202,17 @@ def fisher_product(module: nn.Module, logprobs: Loss, weights: Iterable[Tensor],
         pushed = torch.autograd.grad(flatten(pulled) @ vector, dummy, retain_graph=True)[0]
         total += flatten(torch.autograd.grad(logp, parameters, weight * pushed, materialize_grads=True))
     return total
+
+
+def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
+    """Diagonal of the Fisher matrix: the mean squared gradient of sampled log-probabilities, (coordinates,).
+
+    Args:
+        module: whose parameters.
+        logprobs: yields the log-probability of each sample, as a scalar with a graph of its own.
+    """
+    total, samples = torch.zeros_like(read(module)), 0
+    for logp in parts(logprobs, module):
+        total += _gradient(logp, module).square()
+        samples += 1
+    return total / samples

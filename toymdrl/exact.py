@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from toymdrl.domains import Problems, graded_candidates
+from toymdrl.domains import Domain, Problems, graded_candidates
 from toymdrl.forest import Forest, grow
 from toymdrl.model import Policy
-from toymdrl.vocab import EOS, PAD
+from toymdrl.vocab import EOS, PAD, TOKENS
 
 ANSWERS_A_BLOCK = 512
 COLUMNS_A_CHUNK = 4096
@@ -119,6 +119,16 @@ def score(policy: Policy, objective: ExpectedReward) -> float:
         return 100 * sum(float(part) for part in objective.parts(policy))
 
 
+def _prefixes(domain: Domain) -> int:
+    """Answer prefixes of a domain over the whole vocabulary, EOS but at the end."""
+    return sum((len(TOKENS) - 1) ** step for step in range(domain.answer_length))
+
+
+def has_exact_kl(domain: Domain) -> bool:
+    """Whether the domain's answers are short enough for `kl_parts`."""
+    return _prefixes(domain) <= COLUMNS_A_CHUNK
+
+
 def kl_parts(policy: Policy, reference: Policy, these: Problems) -> Iterator[Tensor]:
     """Scalars that sum to E_x KL(policy || reference) over whole answers, each with a graph of its own.
 
@@ -130,9 +140,9 @@ def kl_parts(policy: Policy, reference: Policy, these: Problems) -> Iterator[Ten
     """
     prompt, length = these.domain.prompt_length, these.domain.answer_length
     going_on = [token for token in range(policy.config.vocabulary) if token != EOS]
-    columns = sum(len(going_on) ** step for step in range(length))
-    if columns > COLUMNS_A_CHUNK:
-        raise ValueError(f"the exact KL of {these.domain.title} has {columns} prefixes; use a domain of short answers")
+    if not has_exact_kl(these.domain):
+        count = _prefixes(these.domain)
+        raise ValueError(f"the exact KL of {these.domain.title} has {count} prefixes; use a domain of short answers")
     parents: list[int] = []
     inner: list[int] = []
     level = [prompt - 1]

@@ -1,6 +1,5 @@
 """The figures of a run's report, drawn from its result files."""
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,45 +8,14 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from toymdrl.claims import headline_refresh
-from toymdrl.config import RunConfig
+from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, rollback, routes
+from toymdrl.config import RunConfig, headline_refresh
 from toymdrl.domains import DOMAINS
-from toymdrl.files import write_atomically
+from toymdrl.explain import Explanation
 from toymdrl.runs import Checkpoint
+from toymdrl.style import COLOURS, FAINT, INK, STYLE, save
 
 Line = dict[str, Any]
-
-# Okabe and Ito's palette: told apart by colour-blind readers too.
-COLOURS = dict(zip(DOMAINS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"), strict=False))
-INK, FAINT = "#22252b", "#8a8f98"
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": FAINT,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#e6e8eb",
-    "axes.axisbelow": True,
-    "figure.dpi": 100,
-    "savefig.dpi": 170,
-}
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a figure as PNG, its parts alone deciding the bytes."""
-    image = BytesIO()
-    figure.savefig(image, format="png", bbox_inches="tight", metadata={"Software": None})
-    write_atomically(path, image.getvalue())
-    return path
 
 
 def _sequence(
@@ -176,11 +144,31 @@ def selectivity(config: RunConfig, checkpoints: list[Checkpoint]) -> Figure:
     return figure
 
 
-def draw(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line], folder: Path) -> dict[str, Path]:
+def explained(e: Explanation) -> dict[str, Figure]:
+    """One figure an analysis, by name."""
+    found = {
+        "cosines": cosines.figure(e.cosines),
+        "edits": edits.figure(e.edits),
+        "routes": routes.figure(e.routes),
+        "damage": damage.figure(e.damage),
+        "conflict": conflict.figure(e.conflict),
+        "rollback": rollback.figure(e.rollback),
+        "alternation": alternation.figure(e.alternation),
+    }
+    return found | ({"contraction": contraction.figure(e.contraction)} if e.contraction else {})
+
+
+def draw(
+    config: RunConfig,
+    checkpoints: list[Checkpoint],
+    metrics: list[Line],
+    explanation: Explanation | None,
+    folder: Path,
+) -> dict[str, Path]:
     """All figures as PNG files in a folder, by name."""
     figures = {
         "journey": journey(config, checkpoints, metrics),
         "selectivity": selectivity(config, checkpoints),
         "training": training(config, metrics),
-    }
+    } | (explained(explanation) if explanation else {})
     return {name: save(figure, folder / f"{name}.png") for name, figure in figures.items()}

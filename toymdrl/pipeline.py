@@ -60,8 +60,11 @@ def stages(config: RunConfig) -> list[Stage]:
 
 def experts(config: RunConfig) -> list[Stage]:
     """Each domain alone, from the warm start: what the analysis of edits (C3 to C6) is about."""
+    if len(config.order) == 1:
+        return []
     return [
-        Stage(f"expert-{key}", key, BASE, config.grpo.steps, {config.grpo.steps: f"expert-{key}"}) for key in config.order
+        Stage(f"expert-{key}", key, BASE, config.grpo.steps, {config.grpo.steps: f"expert-{key}"})
+        for key in config.order
     ]
 
 
@@ -86,6 +89,9 @@ class Observer:
 
     def checkpoint(self, name: str, scores: dict[str, float]) -> None:
         """A checkpoint was kept, or had been kept by an earlier session."""
+
+    def analysis(self, name: str) -> None:
+        """An analysis was done, or had been done by an earlier session."""
 
     def warn(self, message: str) -> None:
         """Something was wrong and has been dealt with."""

@@ -5,12 +5,24 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
-from toymdrl.pipeline import Observer, Stage, everything
+from toymdrl.pipeline import Observer, Stage
 
 RL_STEP = 2
 """A GRPO step with its share of evaluation takes about as long as this many warm-start steps."""
+
+
+ANALYSES = {
+    "edits": 10,
+    "routes": 120,
+    "damage": 700,
+    "cosines": 650,
+    "conflict": 850,
+    "rollback": 450,
+    "contraction": 350,
+    "alternation": 250,
+}
+"""The same of each analysis."""
 
 
 def _work(stage: Stage) -> int:
@@ -28,11 +40,11 @@ def title(stage: Stage) -> str:
 class Terminal(Observer):
     """Draws on the terminal; use as a context so that the bar is put away."""
 
-    def __init__(self, config: RunConfig, quiet: bool) -> None:
-        """With `quiet`, only the table is printed."""
-        self._plan = everything(config)
+    def __init__(self, plan: list[Stage], quiet: bool, analysis: bool) -> None:
+        """With `quiet`, only the table is printed; with `analysis`, the analyses follow the plan."""
+        self._plan = plan
         self._header = False
-        total = sum(stage.steps * _work(stage) for stage in self._plan)
+        total = sum(stage.steps * _work(stage) for stage in plan) + analysis * sum(ANALYSES.values())
         form = "{desc:<22}{bar}{percentage:4.0f}%  {elapsed}<{remaining}"
         self._bar = tqdm(total=total, disable=quiet or None, bar_format=form, dynamic_ncols=True, leave=False)
 
@@ -66,6 +78,13 @@ class Terminal(Observer):
             self._header = True
         row = "".join(f"{value:7.1f}" for value in scores.values())
         self.say(f"{name:<16}{row}{sum(scores.values()) / len(scores):9.1f}")
+
+    def analysis(self, name: str) -> None:
+        """Advance the bar by an analysis, and name the next."""
+        names = list(ANALYSES)
+        following = names[names.index(name) + 1 :]
+        self._bar.set_description_str(f"Analysis: {following[0] if following else 'done'}", refresh=False)
+        self._bar.update(ANALYSES[name])
 
     def warn(self, message: str) -> None:
         """Print a warning above the bar."""

@@ -13,13 +13,13 @@ from toymdrl.claims import (
     PAPER_AVERAGE_REFRESHED,
     PAPER_MATH_AFTER_ALL,
     PAPER_MATH_REFRESHED,
-    headline_domain,
-    headline_refresh,
 )
-from toymdrl.config import PRESETS, RunConfig
+from toymdrl.config import PRESETS, RunConfig, headline_domain, headline_refresh
 from toymdrl.domains import DOMAINS
+from toymdrl.explain import load_explanation
 from toymdrl.files import write_atomically
 from toymdrl.runs import Checkpoint, RunDirectory, RunError
+from toymdrl.story import Chapter, chapters, claim_lines
 
 Entry = dict[str, Any]
 
@@ -31,8 +31,12 @@ def checkpoint_title(config: RunConfig, name: str) -> str:
     if name in DOMAINS:
         arrow = "→ " if name != config.order[0] else ""
         return f"{arrow}{DOMAINS[name].title}"
-    _, key, steps = name.split("-")
-    return f"Re-{DOMAINS[key].title}, {steps} step{'s' if steps != '1' else ''}"
+    kind, key, *rest = name.split("-")
+    if kind == "expert":
+        return f"{DOMAINS[key].title} alone"
+    if kind == "rollback":
+        return f"{DOMAINS[key].title}'s coordinates put back, {float(rest[0]):.0%}"
+    return f"Re-{DOMAINS[key].title}, {rest[0]} step{'s' if rest[0] != '1' else ''}"
 
 
 def command(config: RunConfig) -> str:
@@ -95,8 +99,8 @@ def _shown(config: RunConfig, checkpoints: list[Checkpoint]) -> list[Entry]:
             "cells": [entry["scores"][key] for key in DOMAINS],
             "average": entry["average"],
             "best": entry["average"] == best,
-            "branch": entry["name"].startswith("refresh-"),
-            "trained": entry["name"].removeprefix("refresh-").split("-")[0],
+            "branch": "-" in entry["name"],
+            "trained": entry["name"].split("-")[entry["name"].count("-") > 0],
         }
         for entry in checkpoints
     ]
@@ -139,7 +143,7 @@ def _what(config: RunConfig) -> str:
     )
 
 
-def _markdown(config: RunConfig, results: Entry) -> str:
+def _markdown(config: RunConfig, results: Entry, parts: list[Chapter]) -> str:
     first, second = headline(config, results["claims"])
     titles = [domain.title for domain in DOMAINS.values()]
     lines = [f"# {first}", "", second, "", "![Scores along the sequence](figures/journey.png)", ""]
@@ -150,8 +154,41 @@ def _markdown(config: RunConfig, results: Entry) -> str:
     if rows := _paper_rows(config, results["claims"]):
         lines += ["", "| quantity | paper | this run |", "|---|---:|---:|"]
         lines += [f"| {what} | {paper} | {ours} |" for what, paper, ours in rows]
+    for part in parts:
+        lines += [
+            "",
+            f"## {part.claims}: {part.heading}",
+            "",
+            part.text,
+            "",
+            f"![{part.heading}](figures/{part.figure}.png)",
+        ]
+    if results["claims"]:
+        lines += ["", "## The claims", "", "| | the paper | this run | control | verdict |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in claim_lines(results["claims"])
+        ]
     lines += ["", _what(config), "", "    " + command(config), ""]
     return "\n".join(lines)
+
+
+def _html_chapters(parts: Iterable[Chapter], embedded: dict[str, str]) -> str:
+    return "\n".join(
+        f'<h2><span class="claim">{part.claims}</span> {html.escape(part.heading)}</h2>\n'
+        f"<p>{html.escape(part.text)}</p>\n"
+        f'<figure><img alt="{html.escape(part.alternative)}" src="{embedded[part.figure]}"></figure>'
+        for part in parts
+    )
+
+
+def _html_claims(lines: Iterable[tuple[str, ...]]) -> str:
+    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    if not rows:
+        return ""
+    head = "<tr><th></th><th>the paper</th><th>this run</th><th>control</th><th>verdict</th></tr>"
+    note = "One run has no interval and so gives no verdict: those come from many seeds."
+    table = f'<table class="claims">{head}{rows}</table>'
+    return f'<h2>The claims</h2><div class="scroll">{table}</div><p class="note">{note}</p>'
 
 
 def write_report(run: RunDirectory) -> list[Path]:
@@ -165,7 +202,9 @@ def write_report(run: RunDirectory) -> list[Path]:
     results = run.results() if (run.path / "results.json").exists() else None
     if results is None or not results["complete"]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
-    pictures = figures.draw(config, results["checkpoints"], metrics, run.path / "figures")
+    explanation = load_explanation(run)
+    pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
+    parts = chapters(explanation, results["claims"]) if explanation else []
     embedded = {
         name: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() for name, path in pictures.items()
     }
@@ -185,9 +224,11 @@ def write_report(run: RunDirectory) -> list[Path]:
         command=html.escape(command(config)),
         settings=html.escape((run.path / "config.json").read_text(encoding="utf-8")),
         provenance=html.escape(run.provenance_text()),
-        **embedded,
+        chapters=_html_chapters(parts, embedded),
+        claims=_html_claims(claim_lines(results["claims"])),
+        **{name: embedded[name] for name in ("journey", "selectivity", "training")},
     )
     written = [run.path / "report.html", run.path / "summary.md"]
     write_atomically(written[0], page)
-    write_atomically(written[1], _markdown(config, results))
+    write_atomically(written[1], _markdown(config, results, parts))
     return written

@@ -1,0 +1,298 @@
+"""Gradient, Hessian, eigenpairs, Fisher and quadrature, against dense Hessians, differences and brute force."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tests import tiny
+from toymdrl.curvature import (
+    CurvatureError,
+    Hessian,
+    Loss,
+    fisher_diagonal,
+    fisher_product,
+    gradient,
+    path_quadrature,
+    top_eigenpairs,
+    value,
+)
+from toymdrl.domains import DOMAINS, problems
+from toymdrl.exact import ExpectedReward
+from toymdrl.model import ModelConfig, Policy
+from toymdrl.parameters import at, read, write
+from toymdrl.streams import stream
+
+# torch.func's forward mode compiles some of its formulas with what torch itself has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+
+WHOLE = ExpectedReward(tiny.sums())
+SINGLES = [ExpectedReward(tiny.sums().subset(slice(i, i + 1))) for i in range(4)]
+SEEDS = st.integers(0, 1000)
+
+
+def whole(model: Policy) -> Tensor:
+    return -WHOLE(model)
+
+
+def chunked(model: Policy) -> Iterator[Tensor]:
+    return (-each(model) / len(SINGLES) for each in SINGLES)
+
+
+both_ways = pytest.mark.parametrize("keep_graph", [True, False])
+
+
+class Whole(nn.ModuleDict):
+    policy: Policy
+
+    def forward(self) -> Tensor:
+        return whole(self.policy)
+
+
+@cache
+def dense() -> tuple[Policy, Tensor, Tensor]:
+    """The tiny policy, its gradient and its whole Hessian, by forward over reverse mode of torch.func."""
+    model = tiny.policy()
+    module = Whole({"policy": model})
+    names, parameters = zip(*module.named_parameters(), strict=True)
+
+    def loss(vector: Tensor) -> Tensor:
+        pieces = zip(names, parameters, vector.split([each.numel() for each in parameters]), strict=True)
+        return torch.func.functional_call(module, {name: piece.view_as(like) for name, like, piece in pieces}, ())
+
+    here = torch.nn.utils.parameters_to_vector(parameters).detach()
+    return model, torch.func.grad(loss)(here), torch.func.hessian(loss)(here)
+
+
+def _random(seed: int, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=stream("curvature", seed), dtype=torch.float64)
+
+
+def _unit(seed: int) -> Tensor:
+    return F.normalize(_random(seed, len(dense()[1])), dim=0)
+
+
+def _point(start: Tensor) -> nn.ParameterDict:
+    return nn.ParameterDict({"x": start.clone(), "y": start[:1].clone()})
+
+
+@pytest.mark.parametrize("loss", [whole, chunked])
+def test_gradient_and_value_match_those_of_torch_func(loss: Loss) -> None:
+    model, slope, _ = dense()
+    for mine in (gradient(model, loss), Hessian(model, loss).gradient, Hessian(model, loss, keep_graph=False).gradient):
+        torch.testing.assert_close(mine, slope, rtol=1e-10, atol=1e-14)
+        assert not mine.requires_grad
+    assert value(model, loss) == pytest.approx(whole(model).item(), rel=1e-12)
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("loss", [whole, chunked])
+@both_ways
+def test_products_match_the_dense_hessian(loss: Loss, keep_graph: bool) -> None:
+    model, _, matrix = dense()
+    hessian = Hessian(model, loss, keep_graph=keep_graph)
+    block = _random(0, hessian.size, 3)
+    product = hessian @ block
+    assert matrix.norm() > 1e-2
+    torch.testing.assert_close(product, matrix @ block, rtol=1e-9, atol=1e-12)
+    assert torch.equal(product, torch.stack([hessian @ column for column in block.T], dim=1))
+    assert not product.requires_grad
+
+
+@given(seed=SEEDS)
+def test_products_with_kept_graph_equal_those_that_rebuild_it_and_are_symmetric(seed: int) -> None:
+    model = tiny.policy(seed)
+    kept, rebuilt = Hessian(model, chunked), Hessian(model, chunked, keep_graph=False)
+    one, two = _random(seed, kept.size, 2).unbind(1)
+    mine = kept @ one
+    torch.testing.assert_close(rebuilt @ one, mine, rtol=1e-10, atol=1e-13)
+    torch.testing.assert_close(two @ mine, one @ (rebuilt @ two), rtol=1e-10, atol=1e-12)
+
+
+@given(seed=SEEDS)
+def test_products_match_differences_of_gradients(seed: int) -> None:
+    model, vector, h = tiny.policy(), _unit(seed), 1e-3
+    here, slopes = read(model), []
+    for step in (-2 * h, -h, h, 2 * h):
+        with at(model, here + step * vector):
+            slopes.append(gradient(model, chunked))
+    # Richardson's extrapolation of two central differences: the error is of order h^4.
+    numeric = (4 * (slopes[2] - slopes[1]) / (2 * h) - (slopes[3] - slopes[0]) / (4 * h)) / 3
+    product = Hessian(model, chunked) @ vector
+    assert (numeric - product).norm() < 1e-8 * product.norm()
+
+
+def test_float32_products_of_the_real_model_agree_with_float64() -> None:
+    objective = ExpectedReward(problems(DOMAINS["math"], "eval").subset(slice(64)))
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        model = Policy(ModelConfig(), stream("real")).to(dtype)
+        hessian = Hessian(model, lambda m: (-part for part in objective.parts(m)))
+        vector = _random(0, hessian.size).to(dtype)
+        results.append((hessian.gradient.double(), (hessian @ vector).double()))
+    for rough, exact in zip(*results, strict=True):
+        assert 0 < (rough - exact).norm() < 2e-5 * exact.norm()
+
+
+@both_ways
+def test_a_linear_loss_has_no_curvature_and_adds_none(keep_graph: bool) -> None:
+    point, slope, vector = _point(_random(1, 5)), _random(2, 5), _random(3, 6)
+    straight = Hessian(point, lambda m: m.x @ slope, keep_graph=keep_graph)
+    assert torch.equal(straight.gradient, torch.cat([slope, torch.zeros(1)]))
+    assert torch.equal(straight @ vector, torch.zeros(6, dtype=torch.float64))
+    # Curved in y alone, by 6 y: x has no second derivative, not even a zero one, in the graph.
+    mixed = Hessian(point, lambda m: iter([m.x @ slope, m.y.pow(3).sum()]), keep_graph=keep_graph)
+    expected = torch.cat([torch.zeros(5), 6 * point["y"].detach() * vector[5:]])
+    torch.testing.assert_close(mixed @ vector, expected, rtol=1e-14, atol=0)
+
+
+def test_top_eigenpairs_match_the_dense_decomposition() -> None:
+    model, _, matrix = dense()
+    found = top_eigenpairs(Hessian(model, chunked), 5, tolerance=1e-10)
+    values, vectors = np.linalg.eigh(matrix.numpy())
+    order = np.argsort(-np.abs(values))
+    expected, next_one = values[order[:5]], values[order[5]]
+    assert abs(expected[4]) > 1.05 * abs(next_one), "the subspace must be separated to be compared"
+    assert expected.min() < 0 < expected.max()
+    np.testing.assert_allclose(found.values, expected, rtol=1e-9)
+    np.testing.assert_allclose(found.vectors.T @ found.vectors, np.eye(5), atol=1e-12)
+    overlaps = np.linalg.svd(found.vectors.numpy().T @ vectors[:, order[:5]], compute_uv=False)
+    np.testing.assert_allclose(overlaps, 1, atol=1e-9)
+    # The same start vector: the same result to the last bit.
+    again = top_eigenpairs(Hessian(model, chunked), 5, tolerance=1e-10)
+    assert torch.equal(again.vectors, found.vectors)
+    assert np.array_equal(again.values, found.values)
+
+
+@given(seed=SEEDS, dtype=st.sampled_from([torch.float32, torch.float64]), tolerance=st.sampled_from([0.1, 1e-5]))
+def test_eigenpairs_come_with_honest_residuals(seed: int, dtype: torch.dtype, tolerance: float) -> None:
+    generator, calls = np.random.default_rng(seed), 0
+    basis, _ = np.linalg.qr(generator.standard_normal((200, 200)))
+    spectrum = generator.choice([-1.0, 1.0], 200) * 0.97 ** np.arange(200)
+    matrix = torch.from_numpy(basis * spectrum @ basis.T)
+
+    def loss(point: nn.ParameterDict) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return point["x"] @ matrix.to(dtype) @ point["x"] / 2
+
+    hessian = Hessian(_point(_random(seed, 200).to(dtype)), loss, keep_graph=False)
+    calls = 0
+    found = top_eigenpairs(hessian, 4, tolerance=tolerance)
+    assert found.products == calls
+    if tolerance < 0.1:
+        np.testing.assert_allclose(found.values, spectrum[:4], rtol=tolerance)
+    assert found.vectors.dtype == dtype
+    vectors = found.vectors[:200].double().numpy()
+    residuals = np.linalg.norm(matrix.numpy() @ vectors - vectors * found.values, axis=0)
+    np.testing.assert_allclose(found.residuals, residuals, rtol=1e-3, atol=1e-5 if dtype == torch.float32 else 1e-13)
+    # A residual is a bound of the distance to the nearest eigenvalue.
+    assert (np.abs(spectrum[:, None] - found.values).min(axis=0) <= residuals + 1e-6).all()
+
+
+@given(nodes=st.integers(1, 12), seed=SEEDS)
+def test_the_quadrature_is_exact_to_degree_2n_minus_1(nodes: int, seed: int) -> None:
+    points, shares = path_quadrature(nodes)
+    assert ((points > 0) & (points < 1) & (shares > 0)).all()
+    coefficients = np.random.default_rng(seed).standard_normal(2 * nodes)
+    powers = np.arange(2 * nodes)
+    moments = 2 / ((powers + 1) * (powers + 2))  # integral of 2 (1 - s) s^k over [0, 1]
+    mean = shares @ np.polynomial.polynomial.polyval(points, coefficients)
+    assert mean == pytest.approx(coefficients @ moments, rel=1e-12, abs=1e-13)
+
+
+@settings(max_examples=5)
+@given(seed=SEEDS, length=st.floats(0.03, 0.3))
+def test_curvature_along_the_path_is_all_of_taylors_remainder(seed: int, length: float) -> None:
+    model, slope, _ = dense()
+    here, step = read(model), length * _unit(seed)
+    forms, (points, shares) = [], path_quadrature(8)
+    for s in points:
+        with at(model, here + s * step):
+            forms.append(float(step @ (Hessian(model, chunked, keep_graph=False) @ step)))
+    with at(model, here + step):
+        after = value(model, chunked)
+    remainder = after - value(model, chunked) - float(slope @ step)
+    assert shares @ np.array(forms) / 2 == pytest.approx(remainder, rel=1e-7, abs=0)
+
+
+def _logprobs(model: Policy, answers: slice = slice(None)) -> Tensor:
+    prompt, these = tiny.sums().prompts[1], tiny.every_answer(2)[answers]
+    return torch.stack([tiny.answer_logprob(model, prompt, answer) for answer in these])
+
+
+@pytest.mark.parametrize("cuts", [[slice(None)], [slice(0, 7), slice(7, 8), slice(8, None)]])
+def test_fisher_products_match_the_sum_of_outer_products_of_scores(cuts: list[slice]) -> None:
+    model = tiny.policy()
+    logp = _logprobs(model)
+    scores = [torch.autograd.grad(each, list(model.parameters()), retain_graph=True) for each in logp]
+    jacobian = torch.stack([torch.cat([piece.flatten() for piece in score]) for score in scores])
+    weights, vector = logp.detach().exp(), _unit(0)
+    mine = fisher_product(model, lambda m: (_logprobs(m, cut) for cut in cuts), [weights[cut] for cut in cuts], vector)
+    torch.testing.assert_close(mine, jacobian.T @ (weights * (jacobian @ vector)), rtol=1e-9, atol=1e-13)
+    # With the answers' own probabilities it is the Hessian of their cross-entropy, too.
+    entropy = Hessian(model, lambda m: -(weights * _logprobs(m)).sum())
+    torch.testing.assert_close(mine, entropy @ vector, rtol=1e-9, atol=1e-13)
+    diagonal = fisher_diagonal(model, lambda m: (_logprobs(m, slice(i, i + 1)).sum() for i in range(len(logp))))
+    torch.testing.assert_close(diagonal, jacobian.square().mean(dim=0), rtol=1e-9, atol=1e-13)
+
+
+BAD: dict[str, Loss] = {
+    "constant": lambda m: torch.ones((), dtype=torch.float64),
+    "of another parameter": lambda m: nn.Parameter(torch.ones(())) ** 2,
+    "detached": lambda m: m.x.detach().square().sum(),
+    "a vector": lambda m: m.x.square(),
+    "a vector of one": lambda m: m.y.square(),
+    "chunks, one detached": lambda m: iter([m.x.square().sum(), m.x.sum().detach()]),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+@both_ways
+def test_a_loss_that_is_no_scalar_of_the_parameters_is_refused(kind: str, keep_graph: bool) -> None:
+    point, loss = _point(_random(1, 3)), BAD[kind]
+    for attempt in (lambda: gradient(point, loss), lambda: Hessian(point, loss, keep_graph=keep_graph) @ _random(2, 4)):
+        with pytest.raises(CurvatureError, match="a scalar computed from the module's parameters"):
+            attempt()
+
+
+@both_ways
+def test_dropout_is_refused_in_train_mode_only(keep_graph: bool) -> None:
+    model, x = nn.Sequential(nn.Linear(4, 32), nn.Dropout()), torch.ones(8, 4)
+
+    def attempt() -> Tensor:
+        return Hessian(model, lambda m: m(x).square().sum(), keep_graph=keep_graph) @ torch.ones(160)
+
+    for refused in (attempt, lambda: gradient(model, lambda m: m(x).sum())):
+        with pytest.raises(CurvatureError, match=r"call module\.eval\(\)"):
+            refused()
+    model.eval()
+    assert attempt().norm() > 0
+    assert dense()[0].training, "train mode alone is no obstacle"
+
+
+def _attention(model: nn.Module) -> Tensor:
+    x = torch.randn(3, 4, generator=stream("fused"))
+    return F.scaled_dot_product_attention(*model(x).view(1, 1, 3, 3, 4).unbind(3)).square().sum()
+
+
+@both_ways
+def test_fused_attention_is_refused_with_advice(keep_graph: bool) -> None:
+    model = nn.Linear(4, 12)
+    assert gradient(model, _attention).norm() > 0
+    with pytest.raises(CurvatureError, match='attn_implementation="eager"'):
+        _ = Hessian(model, _attention, keep_graph=keep_graph) @ torch.ones(60)
+
+
+def test_a_kept_graph_is_refused_after_the_parameters_changed() -> None:
+    model, vector = tiny.policy(), _unit(0)
+    hessian = Hessian(model, chunked)
+    write(model, read(model) + 0.1)
+    with pytest.raises(CurvatureError, match="make a new Hessian"):
+        _ = hessian @ vector

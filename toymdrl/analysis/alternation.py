@@ -1,0 +1,161 @@
+"""Is a cycle of short refreshes a descent step on all domains together? (C12; T8)
+
+A cycle takes one exact gradient step on each domain in turn. T8 says that it equals a step on the average loss up to
+second order, that what the order of the domains changes is a Lie bracket, and that the last domain is favoured.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from scipy.optimize import nnls
+from torch import Tensor, nn
+
+from toymdrl import bounds
+from toymdrl.curvature import Hessian, Loss, gradient, top_eigenpairs, value
+from toymdrl.parameters import at
+from toymdrl.style import FAINT, INK, STYLE, colour, title
+
+CYCLES = 4
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """Cycles of exact gradient steps, every domain of equal weight, from one checkpoint."""
+
+    domains: tuple[str, ...]
+    """In the order of the forward cycle."""
+    alpha: float
+    """Step size of a cycle; each domain's step is alpha / domains."""
+    smooth: float
+    """Largest |curvature| of any domain at the start."""
+    step: float
+    """||alpha grad F||, F the average loss."""
+    deviation: float
+    """||cycle - (theta - alpha grad F)||, measured."""
+    deviation_bound: float
+    """T8(a)."""
+    swap: float
+    """||forward - reversed cycle||, measured."""
+    swap_predicted: float
+    """The norm of T8(b)'s Lie brackets."""
+    swap_error: float
+    """||measured - predicted|| / ||measured|| of that difference."""
+    forward: dict[str, tuple[float, ...]]
+    """Each domain's loss after 0 … cycles, forward order."""
+    reversed: dict[str, tuple[float, ...]]
+    pareto: tuple[float, ...]
+    """min over weights of ||sum_i lambda_i g_i|| after 0 … cycles, forward order: 0 at a Pareto-stationary point."""
+    pareto_bound: float
+    """T8(e): what it is at most, at a fixed point."""
+
+
+def pareto_measure(gradients: Tensor) -> float:
+    """min over the simplex of ||sum_i lambda_i g_i||, from rows g_i, (domains, coordinates)."""
+    gram = (gradients.double() @ gradients.double().T).cpu().numpy()
+    count = len(gram)
+    scale = float(np.trace(gram)) / count or 1.0
+    # ||R w||^2 with R^T R = gram, plus a heavy penalty for weights that do not sum to 1: a non-negative least squares.
+    values, vectors = np.linalg.eigh(gram / scale)
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
+    system = np.vstack([root, np.full((1, count), 1e4)])
+    weights, _ = nnls(system, np.append(np.zeros(count), 1e4))
+    weights = weights / weights.sum()
+    return float(np.sqrt(max(weights @ gram @ weights, 0.0)))
+
+
+def _cycle(module: nn.Module, losses: Mapping[str, Loss], order: tuple[str, ...], start: Tensor, rate: float) -> Tensor:
+    """One gradient step on each domain in turn."""
+    theta = start
+    for name in order:
+        with at(module, theta):
+            theta = theta - rate * gradient(module, losses[name])
+    return theta
+
+
+def measure(module: nn.Module, losses: Mapping[str, Loss], start: Tensor, *, cycles: int = CYCLES) -> Alternation:
+    """Cycles in both orders from one point.
+
+    Args:
+        module: whose parameters; left as found.
+        losses: each domain's, in the order of the forward cycle.
+        start: parameters, (coordinates,).
+        cycles: how many.
+    """
+    order = tuple(losses)
+    count = len(order)
+    gradients, products, sizes = [], [], []
+    with at(module, start):
+        gradients = [gradient(module, losses[name]) for name in order]
+        for name in order:
+            hessian = Hessian(module, losses[name])
+            products.append([hessian @ g for g in gradients])
+            sizes.append(abs(float(top_eigenpairs(hessian, 1, tolerance=0.05).values[0])))
+    smooth, weight = max(sizes), 1 / count
+    alpha = 1 / smooth
+    mean = torch.stack(gradients).mean(dim=0)
+    # T8(b): forward minus reversed is alpha^2 times the sum over j < i of w_i w_j (H_i g_j - H_j g_i).
+    bracket = torch.stack([products[i][j] - products[j][i] for j, i in combinations(range(count), 2)]).sum(dim=0)
+    predicted = alpha**2 * weight**2 * bracket
+
+    def losses_at(theta: Tensor) -> list[float]:
+        with at(module, theta):
+            return [value(module, losses[name]) for name in order]
+
+    def run(sequence: tuple[str, ...]) -> list[Tensor]:
+        places = [start]
+        for _ in range(cycles):
+            places.append(_cycle(module, losses, sequence, places[-1], alpha * weight))
+        return places
+
+    def pareto(theta: Tensor) -> float:
+        with at(module, theta):
+            return pareto_measure(torch.stack([gradient(module, losses[name]) for name in order]))
+
+    there, back = run(order), run(order[::-1])
+    seen = [np.array([losses_at(theta) for theta in places]).T.tolist() for places in (there, back)]
+    swap = there[1] - back[1]
+    largest = max(float(g.norm()) for g in gradients)
+    error = bounds.cycle_error(alpha, smooth, largest, [weight] * count)
+    return Alternation(
+        domains=order,
+        alpha=alpha,
+        smooth=smooth,
+        step=float(alpha * mean.norm()),
+        deviation=float((there[1] - start + alpha * mean).norm()),
+        deviation_bound=error,
+        swap=float(swap.norm()),
+        swap_predicted=float(predicted.norm()),
+        swap_error=float((swap - predicted).norm() / swap.norm()),
+        forward=dict(zip(order, map(tuple, seen[0]), strict=True)),
+        reversed=dict(zip(order, map(tuple, seen[1]), strict=True)),
+        pareto=tuple(pareto(theta) for theta in there),
+        pareto_bound=error / alpha,
+    )
+
+
+def figure(result: Alternation) -> Figure:
+    """What each domain and the average gain cycle by cycle in both orders, and the Pareto measure."""
+    cycles = range(len(result.pareto))
+    with rc_context(STYLE):
+        drawn = Figure(figsize=(11, 3.7))
+        left, right = drawn.subplots(1, 2, width_ratios=(1.7, 1), gridspec_kw={"wspace": 0.22})
+        for name in result.domains:
+            for series, line in ((result.forward[name], "-"), (result.reversed[name], ":")):
+                label = title(name) if line == "-" else None
+                left.plot(cycles, [series[0] - each for each in series], line, color=colour(name), lw=2, label=label)
+        mean = np.mean([result.forward[name] for name in result.domains], axis=0)
+        left.plot(cycles, mean[0] - mean, "--", color=INK, linewidth=1.6, label="average")
+        left.axhline(0, color=FAINT, linewidth=0.8)
+        arrow = " → ".join(title(name) for name in result.domains)
+        left.set(title="points gained (dotted: order reversed)", xlabel=f"cycles of {arrow}")
+        left.legend(frameon=False, fontsize=8.5)
+        right.plot(cycles, result.pareto, "o-", color=INK, linewidth=2, markersize=4)
+        right.set(title="distance from Pareto-stationarity", xlabel="cycles", ylim=(0, 1.15 * max(result.pareto)))
+        for axes in (left, right):
+            axes.set_xticks(list(cycles))
+    return drawn

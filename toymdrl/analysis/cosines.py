@@ -1,0 +1,162 @@
+"""Are the gradients and edits of different domains orthogonal, and what does a cosine hide? (C2; T3)
+
+Each cosine stands beside its chance level, 1/sqrt(coordinates): a cosine over many coordinates is small unless the
+vectors agree almost everywhere, even where they are aligned inside a small subspace (T3b).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from toymdrl import bounds
+from toymdrl.curvature import Loss, gradient
+from toymdrl.parameters import at
+from toymdrl.style import FAINT, INK, STYLE, colour, title
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """One cosine of two domains' vectors."""
+
+    where: str
+    """The checkpoint of two gradients; "edits" for two edits."""
+    one: str
+    other: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Dilution:
+    """T3(b): cos = a b cos_S + sqrt((1 - a^2)(1 - b^2)) cos_outside."""
+
+    one: str
+    other: str
+    cosine: float
+    a: float
+    """||P x|| / ||x||."""
+    b: float
+    inside: float
+    """cos(P x, P y)."""
+    outside: float
+
+    @property
+    def error(self) -> float:
+        """How far the identity is from closing: rounding."""
+        rest = ((1 - self.a**2) * (1 - self.b**2)) ** 0.5
+        return self.cosine - self.a * self.b * self.inside - rest * self.outside
+
+
+@dataclass(frozen=True)
+class Cosines:
+    """All pairs."""
+
+    chance: float
+    gradients: tuple[Cosine, ...]
+    edits: tuple[Cosine, ...]
+    subspace_size: int
+    dilution: tuple[Dilution, ...]
+    """Gradients and later updates at the harmed domain's checkpoint, in its conflict subspace."""
+
+    @property
+    def largest(self) -> float:
+        """Largest |cosine| of two gradients."""
+        return max(abs(each.cosine) for each in self.gradients)
+
+
+def cosine(x: Tensor, y: Tensor) -> float:
+    """Cosine of two vectors; 0 if one vanishes."""
+    size = float(x.norm()) * float(y.norm())
+    return float(x @ y) / size if size > 0 else 0.0
+
+
+def dilute(one: str, other: str, x: Tensor, y: Tensor, basis: Tensor) -> Dilution:
+    """Split a cosine into what is inside the span of orthonormal columns and what is outside."""
+    px, py = basis @ (basis.T @ x), basis @ (basis.T @ y)
+    return Dilution(
+        one=one,
+        other=other,
+        cosine=cosine(x, y),
+        a=float(px.norm() / x.norm()),
+        b=float(py.norm() / y.norm()),
+        inside=cosine(px, py),
+        outside=cosine(x - px, y - py),
+    )
+
+
+def measure(
+    module: nn.Module,
+    losses: Mapping[str, Loss],
+    places: Mapping[str, Tensor],
+    edits: Mapping[str, Tensor],
+    *,
+    harmed: str,
+    updates: Mapping[str, Tensor],
+    basis: Tensor,
+) -> Cosines:
+    """Cosines between domains' gradients at several checkpoints, and between their edits.
+
+    Args:
+        module: whose parameters; left as found.
+        losses: each domain's.
+        places: checkpoints, (coordinates,) each, by name.
+        edits: what each domain's own training changed, (coordinates,) each.
+        harmed: the domain, and the checkpoint in `places`, that `basis` belongs to.
+        updates: later updates, (coordinates,) each, by name.
+        basis: its conflict subspace, (coordinates, k).
+    """
+    found: list[Cosine] = []
+    at_harmed: dict[str, Tensor] = {}
+    for where, place in places.items():
+        with at(module, place):
+            gradients = {name: gradient(module, loss) for name, loss in losses.items()}
+        found += [Cosine(where, a, b, cosine(gradients[a], gradients[b])) for a, b in combinations(losses, 2)]
+        if where == harmed:
+            at_harmed = gradients
+    slope = at_harmed[harmed]
+    vectors = {f"gradient of {name}": each for name, each in at_harmed.items() if name != harmed}
+    vectors |= {f"update of {name}": each for name, each in updates.items()}
+    return Cosines(
+        chance=bounds.chance_cosine(len(slope)),
+        gradients=tuple(found),
+        edits=tuple(Cosine("edits", a, b, cosine(edits[a], edits[b])) for a, b in combinations(edits, 2)),
+        subspace_size=basis.shape[1],
+        dilution=tuple(dilute(f"gradient of {harmed}", name, slope, each, basis) for name, each in vectors.items()),
+    )
+
+
+def _people(text: str) -> str:
+    """Domain keys in a text as titles."""
+    return " ".join(title(word) for word in text.split())
+
+
+def figure(result: Cosines) -> Figure:
+    """Cosines of gradients at each checkpoint and of edits; what the same cosines are inside the conflict subspace."""
+    with rc_context(STYLE):
+        drawn = Figure(figsize=(12, 3.9))
+        left, right = drawn.subplots(1, 2, width_ratios=(1.25, 1), gridspec_kw={"wspace": 0.5})
+        columns = [*dict.fromkeys(each.where for each in result.gradients), "edits"]
+        for each in (*result.gradients, *result.edits):
+            x = columns.index(each.where)
+            left.plot(x - 0.06, each.cosine, "o", color=colour(each.one), markersize=6, alpha=0.85, mew=0)
+            left.plot(x + 0.06, each.cosine, "o", color=colour(each.other), markersize=6, alpha=0.85, mew=0)
+        left.axhspan(-0.1, 0.1, color=FAINT, alpha=0.12, linewidth=0)
+        left.axhline(0, color=FAINT, linewidth=0.8)
+        left.set_xticks(range(len(columns)), [_people(name) for name in columns], color=INK)
+        reach = max(0.2, 1.2 * max(abs(each.cosine) for each in (*result.gradients, *result.edits)))
+        left.set(title="cosine of two domains (one pair of dots each)", ylim=(-reach, reach))
+        left.set_xlabel("gradients at this checkpoint, and edits of single-domain training")
+        rows = np.arange(len(result.dilution))[::-1]
+        right.barh(rows + 0.2, [each.cosine for each in result.dilution], 0.36, color=FAINT, label="whole")
+        inside = [each.inside for each in result.dilution]
+        label = f"inside {result.subspace_size} directions"
+        right.barh(rows - 0.2, inside, 0.36, color=colour(result.dilution[0].one.split()[-1]), label=label)
+        right.axvline(0, color=FAINT, linewidth=0.8)
+        right.set_yticks(rows, [_people(each.other) for each in result.dilution], color=INK)
+        right.set(title=f"cosine with the {_people(result.dilution[0].one)}", xlim=(-1, 1))
+        right.legend(frameon=False, fontsize=8.5)
+    return drawn

@@ -1,0 +1,209 @@
+"""Damage of later training to an earlier domain, and what gradient and Hessian say of it (C1, C7; T1, T2).
+
+Damage is a difference of losses, so in the loss's unit; `toymdrl run` gives losses in points of 100 x expected reward.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from torch import Tensor, nn
+
+from toymdrl import bounds
+from toymdrl.curvature import Hessian, Loss, gradient, path_quadrature, value
+from toymdrl.parameters import at
+from toymdrl.style import FAINT, INK, STYLE, colour, title
+
+PATH = (0.25, 0.5, 0.75, 1.0)
+"""Shares of the update at which the actual damage is also measured."""
+NODES = (4, 8)
+"""Points of the path at which the curvature is measured: few, or more where few do not close the identity."""
+CLOSED = 0.01
+"""Share of the damage that it may miss by."""
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """The damage of one update to one loss."""
+
+    earlier: str
+    later: str
+    norm: float
+    """||delta||."""
+    along: tuple[float, ...]
+    """Actual damage of s delta for s in PATH; the last is the damage."""
+    first: float
+    """g.delta, g at the start."""
+    second: float
+    """delta.H delta / 2, H at the start."""
+    averaged: float
+    """delta.H delta / 2 with H averaged along the path with weight 2 (1 - s): with `first`, exactly the damage."""
+    trapezoid: float
+    """(g + g0).delta / 2, g0 at the end: no Hessian needed."""
+    nodes: tuple[float, ...]
+    """s = 0 and the quadrature's points."""
+    curvatures: tuple[float, ...]
+    """delta.H(s) delta at each of `nodes`."""
+    remainder: float
+    """rho/6 ||delta||^3 of T1(a), rho the greatest slope of the curvature seen along the path."""
+    eta: float | None
+    """T2(b)'s certificate: below 1, second-order damage dominates for certain (given rho); None if `second` <= 0."""
+
+    @property
+    def actual(self) -> float:
+        """The damage."""
+        return self.along[-1]
+
+    @property
+    def predicted(self) -> float:
+        """First plus second order, from the start alone."""
+        return self.first + self.second
+
+    @property
+    def closure(self) -> float:
+        """Error of the exact form, from quadrature and rounding only."""
+        return self.first + self.averaged - self.actual
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Every earlier/later pair."""
+
+    pairs: tuple[Decomposition, ...]
+
+
+def decompose(
+    module: nn.Module, loss: Loss, start: Tensor, updates: Mapping[str, Tensor], *, earlier: str
+) -> tuple[Decomposition, ...]:
+    """Take the damage of each update to one loss apart.
+
+    Args:
+        module: whose parameters; left as found.
+        loss: the earlier domain's.
+        start: parameters at the end of its training, (coordinates,).
+        updates: what was added later, each (coordinates,), by name.
+        earlier: the earlier domain's name.
+    """
+    with at(module, start):
+        before = value(module, loss)
+        slope = gradient(module, loss)
+    bent = {name: _curvature_along(module, loss, start, delta) for name, delta in updates.items()}
+    found = []
+    for name, delta in updates.items():
+        along = []
+        for s in PATH:
+            with at(module, start + s * delta):
+                along.append(value(module, loss) - before)
+        with at(module, start + delta):
+            end = gradient(module, loss)
+        norm, first = float(delta.norm()), float(slope @ delta)
+        for count in NODES:
+            nodes, shares = path_quadrature(count)
+            curvatures = [_curvature_along(module, loss, start + float(s) * delta, delta) for s in nodes]
+            averaged = float(np.dot(shares, curvatures)) / 2
+            if abs(first + averaged - along[-1]) <= CLOSED * abs(along[-1]):
+                break
+        # |phi''(s) - phi''(0)| <= rho s ||delta||^3 is all that T1's proof needs, so rho along delta is enough.
+        rho = max(abs(c - bent[name]) / s for s, c in zip(nodes, curvatures, strict=True)) / norm**3
+        remainder = float(bounds.taylor_remainder(rho, norm))
+        eta = float(bounds.dominance(first, bent[name] / 2, remainder))
+        found.append(
+            Decomposition(
+                earlier=earlier,
+                later=name,
+                norm=norm,
+                along=tuple(along),
+                first=first,
+                second=bent[name] / 2,
+                averaged=averaged,
+                trapezoid=float((slope + end) @ delta) / 2,
+                nodes=(0.0, *(float(s) for s in nodes)),
+                curvatures=(bent[name], *curvatures),
+                remainder=remainder,
+                eta=eta if np.isfinite(eta) else None,
+            )
+        )
+    return tuple(found)
+
+
+def _curvature_along(module: nn.Module, loss: Loss, where: Tensor, delta: Tensor) -> float:
+    """delta.H delta with H at `where`."""
+    with at(module, where):
+        return float(delta @ (Hessian(module, loss, keep_graph=False) @ delta))
+
+
+def updates_after(order: tuple[str, ...], stages: Mapping[str, Tensor], earlier: str) -> dict[str, Tensor]:
+    """What each later stage added, by its domain; and, if there are several, what all together did, as "all".
+
+    Args:
+        order: the domains as trained.
+        stages: parameters after each one's stage, (coordinates,) each.
+        earlier: the domain harmed.
+    """
+    later = order[order.index(earlier) :]
+    found = {after: stages[after] - stages[before] for before, after in pairwise(later)}
+    if len(found) > 1:
+        found["all"] = stages[later[-1]] - stages[earlier]
+    return found
+
+
+def measure(
+    module: nn.Module, losses: Mapping[str, Loss], order: tuple[str, ...], stages: Mapping[str, Tensor]
+) -> Damage:
+    """Every later stage's update, and all of them together, put on top of each earlier domain's checkpoint.
+
+    For the next stage, and for all together, that is what happened in the run; for a stage further on it is the paper's
+    D_{B->A}: the update of B alone on A's checkpoint.
+
+    Args:
+        module: whose parameters.
+        losses: each domain's, in points.
+        order: the domains as trained.
+        stages: parameters after each one's stage, (coordinates,) each.
+    """
+    pairs = [
+        decompose(module, losses[earlier], stages[earlier], updates_after(order, stages, earlier), earlier=earlier)
+        for earlier in order[:-1]
+    ]
+    return Damage(tuple(pair for each in pairs for pair in each))
+
+
+def pair_title(pair: Decomposition) -> str:
+    """A pair's name for people."""
+    return f"{title(pair.earlier)}, after {'all later' if pair.later == 'all' else title(pair.later)}"
+
+
+def figure(result: Damage) -> Figure:
+    """Left: actual against predicted damage of every pair. Right: the worst pair along its path."""
+    with rc_context({**STYLE, "axes.grid.axis": "x"}):
+        drawn = Figure(figsize=(11, 0.46 * len(result.pairs) + 1.6))
+        left, right = drawn.subplots(1, 2, width_ratios=(1.5, 1), gridspec_kw={"wspace": 0.22})
+        rows = range(len(result.pairs))[::-1]
+        for row, pair in zip(rows, result.pairs, strict=True):
+            left.barh(row, pair.actual, height=0.62, color=colour(pair.earlier), alpha=0.3, linewidth=0)
+            left.plot([pair.first] * 2, [row - 0.3, row + 0.3], color=FAINT, linewidth=2)
+            left.plot(pair.second, row, "o", color="white", markeredgecolor=INK, markersize=6)
+            left.plot(pair.predicted, row, "D", color=INK, markersize=5)
+        left.set_yticks(list(rows), [pair_title(pair) for pair in result.pairs], color=INK)
+        left.axvline(0, color=FAINT, linewidth=0.8)
+        left.set(title="damage, in points", ylim=(-0.7, len(result.pairs) - 0.3))
+        handles = [
+            Patch(color=FAINT, alpha=0.4, label="actual"),
+            Line2D([], [], color=FAINT, linewidth=0, marker="|", markersize=12, mew=2, label="first order"),
+            Line2D([], [], color=INK, linewidth=0, marker="o", markerfacecolor="white", label="second order"),
+            Line2D([], [], color=INK, linewidth=0, marker="D", markersize=5, label="both: predicted"),
+        ]
+        left.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.42, -0.08), frameon=False)
+        worst = max(result.pairs, key=lambda pair: pair.actual)
+        s = np.linspace(0, 1, 101)
+        right.plot([0, *PATH], [0, *worst.along], "o-", color=colour(worst.earlier), linewidth=2.2, label="actual")
+        right.plot(s, s * worst.first + s**2 * worst.second, color=INK, linewidth=1.4, label="predicted at s = 0")
+        right.grid(axis="both")
+        right.set(title=f"{pair_title(worst)}: along the path", xlabel="share s of the update")
+        right.legend(frameon=False)
+    return drawn

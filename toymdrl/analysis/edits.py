@@ -1,0 +1,171 @@
+"""How sparse are the edits of RL, and do domains edit the same neurons? (C3, C4; T10)
+
+"Sparse" depends on what counts as unchanged. The paper's threshold, and storage in a coarser number format, are both
+applied; T10 says that what decides is the size of the drift relative to the format's spacing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from toymdrl import bounds
+from toymdrl.style import FAINT, INK, STYLE, colour, title
+
+PAPER_ABSOLUTE, PAPER_RELATIVE = 1e-7, 1e-3
+"""The paper counts a parameter as unchanged if it moved by less than both."""
+THRESHOLDS = tuple(10.0**power for power in range(-9, 1))
+"""Relative changes |delta| / |weight| at which the share of smaller ones is taken."""
+FORMATS = {
+    "float32": (torch.float32, 23),
+    "bfloat16": (torch.bfloat16, 7),
+    "float8 e4m3": (torch.float8_e4m3fn, 3),
+    "float8 e5m2": (torch.float8_e5m2, 2),
+}
+"""Storage formats, each with its explicit mantissa bits."""
+TOP = 0.1
+"""Share of neurons that count as most changed (C4), as in the paper."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What one training changed."""
+
+    domain: str
+    norm: float
+    weight_norm: float
+    unchanged_paper: float
+    """Share of parameters below the paper's two thresholds."""
+    below: tuple[float, ...]
+    """Share with a relative change below each of THRESHOLDS."""
+    unchanged: dict[str, float]
+    """Share whose stored value is the same before and after, by format."""
+    drift: dict[str, float]
+    """Median of |delta| / (threshold under which a change is lost, T10a), by format, weights rounded to it."""
+    lost: dict[str, float]
+    """Share that T10(a) says is lost if the weights were on the format's grid before, by format."""
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Top-changed neurons of two domains."""
+
+    one: str
+    other: str
+    jaccard: float
+
+
+@dataclass(frozen=True)
+class Edits:
+    """Edits of several trainings from one base."""
+
+    edits: tuple[Edit, ...]
+    overlaps: tuple[Overlap, ...]
+    jaccard_chance: float
+    """Expected Jaccard index of two random sets of that many neurons, to first order."""
+
+    @property
+    def mean_jaccard(self) -> float:
+        """Over pairs."""
+        return float(np.mean([each.jaccard for each in self.overlaps]))
+
+
+def jaccard(one: Tensor, other: Tensor) -> float:
+    """|intersection| / |union| of two sets given as boolean masks."""
+    union = (one | other).sum()
+    return float((one & other).sum() / union) if union else 0.0
+
+
+def chance_jaccard(share: float) -> float:
+    """Jaccard index of two independent sets that each hold this share: share^2 / (2 share - share^2)."""
+    return share / (2 - share)
+
+
+def top_mask(score: Tensor, share: float) -> Tensor:
+    """The highest `share` of scores as a mask."""
+    mask = torch.zeros(len(score), dtype=torch.bool, device=score.device)
+    mask[score.topk(max(1, round(share * len(score)))).indices] = True
+    return mask
+
+
+def neuron_norms(delta: Tensor, neurons: Tensor) -> Tensor:
+    """Norm of the edit of each neuron's gate row, up row and down column together, (neurons,)."""
+    return delta[neurons].norm(dim=1)
+
+
+def edit_of(domain: str, before: Tensor, after: Tensor) -> Edit:
+    """Measure one edit, from parameter vectors (coordinates,)."""
+    delta = after - before
+    moved, size = delta.abs(), before.abs()
+    relative = moved / size.clamp(min=torch.finfo(size.dtype).tiny)
+    unchanged, drift, lost = {}, {}, {}
+    for name, (dtype, mantissa) in FORMATS.items():
+        stored = before.to(dtype).to(before.dtype)
+        unchanged[name] = float((stored == after.to(dtype).to(before.dtype)).double().mean())
+        normal = stored.abs() >= torch.finfo(dtype).tiny  # T10 is about normal numbers of the format
+        margin = bounds.lost_below(stored[normal].double().cpu().numpy(), delta[normal].cpu().numpy(), mantissa)
+        ratio = moved[normal].double().cpu().numpy() / margin
+        drift[name], lost[name] = float(np.median(ratio)), float(np.mean(ratio < 1))
+    return Edit(
+        domain=domain,
+        norm=float(delta.norm()),
+        weight_norm=float(before.norm()),
+        unchanged_paper=float(((moved < PAPER_ABSOLUTE) & (relative < PAPER_RELATIVE)).double().mean()),
+        below=tuple(float((relative < threshold).double().mean()) for threshold in THRESHOLDS),
+        unchanged=unchanged,
+        drift=drift,
+        lost=lost,
+    )
+
+
+def measure(before: Tensor, after: Mapping[str, Tensor], neurons: Tensor) -> Edits:
+    """Compare several trainings from one base.
+
+    Args:
+        before: the base, (coordinates,).
+        after: parameters after each training, (coordinates,), by domain.
+        neurons: coordinates of each MLP neuron, (neurons, each), see parameters.neurons.
+    """
+    tops = {name: top_mask(neuron_norms(each - before, neurons), TOP) for name, each in after.items()}
+    return Edits(
+        edits=tuple(edit_of(name, before, each) for name, each in after.items()),
+        overlaps=tuple(Overlap(one, two, jaccard(tops[one], tops[two])) for one, two in combinations(after, 2)),
+        jaccard_chance=chance_jaccard(TOP),
+    )
+
+
+def figure(result: Edits) -> Figure:
+    """Unchanged share by relative threshold and by format; Jaccard of top-changed neurons."""
+    with rc_context(STYLE):
+        drawn = Figure(figsize=(12.5, 3.9))
+        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.15, 1, 1), gridspec_kw={"wspace": 0.36})
+        left.axhspan(77, 89, color="#E69F00", alpha=0.25, linewidth=0)
+        left.text(1.3e-9, 83, "the paper's 77–89 %", va="center", fontsize=8.5, color="#8a5a00")
+        for edit in result.edits:
+            share = [100 * each for each in edit.below]
+            left.plot(THRESHOLDS, share, "-", color=colour(edit.domain), lw=2, label=title(edit.domain))
+        left.set(xscale="log", title="% of weights changed by less", xlabel="relative change", ylim=(-2, 102))
+        left.legend(frameon=False, fontsize=8.5, loc="center left")
+        width = 0.8 / len(result.edits)
+        for index, edit in enumerate(result.edits):
+            places = np.arange(len(FORMATS)) + (index - (len(result.edits) - 1) / 2) * width
+            middle.bar(places, [100 * edit.unchanged[name] for name in FORMATS], width, color=colour(edit.domain))
+        middle.axhspan(77, 89, color="#E69F00", alpha=0.25, linewidth=0)
+        middle.set_xticks(range(len(FORMATS)), [name.replace(" ", "\n") for name in FORMATS], color=INK)
+        middle.set(title="% unchanged when stored as", ylim=(0, 102))
+        names = [f"{title(each.one)}–{title(each.other)}" for each in result.overlaps]
+        rows = np.arange(len(names))[::-1]
+        right.barh(rows, [each.jaccard for each in result.overlaps], color=FAINT, alpha=0.6)
+        right.axvline(0.19, color="#E69F00", linewidth=2, label="paper: mean below 0.19")
+        right.axvline(result.jaccard_chance, color=INK, linewidth=1.2, linestyle=":", label="chance")
+        right.axvline(result.mean_jaccard, color=INK, linewidth=1.6, label="mean here")
+        right.set_yticks(rows, names, color=INK)
+        right.set(title="Jaccard of the top-changed neurons")
+        right.set_xlim(0, max(0.32, 1.15 * max(each.jaccard for each in result.overlaps)) if names else 1)
+        right.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3)
+    return drawn

@@ -1,0 +1,232 @@
+"""Training-free repair: put a few coordinates of the update back (C11; T7).
+
+A score ranks the coordinates of the update by how much of the damage they seem to carry, on prompts that the results
+below do not use; the highest are set back to what they were at the harmed domain's checkpoint.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from toymdrl import bounds
+from toymdrl.curvature import Hessian, Loss, value
+from toymdrl.parameters import at
+from toymdrl.style import FAINT, INK, STYLE, colour, title
+
+BUDGETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+"""Shares of all coordinates that are put back."""
+RANDOM_SETS = 2
+CURVATURE, FISHER, SIGNED, MAGNITUDE, RANDOM = "curvature", "fisher", "signed", "magnitude", "random"
+DAMPED, NEURONS, EQUAL_NORM, SHRINK = "damped", "neurons", "random, equal norm", "shrink"
+NAMES = {
+    CURVATURE: "|δ·Hδ|",
+    FISHER: "Fisher · δ²",
+    SIGNED: "signed δ·Hδ",
+    MAGNITUDE: "|δ|",
+    RANDOM: "random coordinates",
+    DAMPED: "|δ·Hδ|, damped",
+    NEURONS: "whole neurons by |δ·Hδ|",
+    EQUAL_NORM: "random, equal norm",
+    SHRINK: "whole update shrunk, equal norm",
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One rolled-back model."""
+
+    method: str
+    """A key of NAMES."""
+    budget: float
+    """Share of all coordinates put back; of the controls of equal norm, the budget of the set they compare with."""
+    norm_share: float
+    """Squared norm put back, as a share of the update's."""
+    recovered: float
+    """Damage undone on unseen prompts, as a share of it."""
+    changes: dict[str, float]
+    """What it changes of every domain's loss, on unseen prompts (negative: better); empty where not measured."""
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Rollbacks of one update for one earlier domain."""
+
+    earlier: str
+    later: str
+    damage: float
+    changed: int
+    """Coordinates that the update changed at all."""
+    coordinates: int
+    trials: tuple[Trial, ...]
+
+    def recovered(self, method: str, budget: float) -> float:
+        """Mean share of the damage that a method undoes at a budget."""
+        return float(np.mean([t.recovered for t in self.trials if (t.method, t.budget) == (method, budget)]))
+
+    def best(self) -> Trial:
+        """The trial by |delta * H delta| with the best mean change over all domains."""
+        mine = [trial for trial in self.trials if trial.method == CURVATURE]
+        return min(mine, key=lambda trial: sum(trial.changes.values()))
+
+
+def top_coordinates(score: Tensor, count: int) -> Tensor:
+    """Indices of the `count` highest scores, (count,)."""
+    return score.topk(count).indices
+
+
+def chosen(delta: Tensor, indices: Tensor) -> Tensor:
+    """The update on some coordinates, 0 elsewhere, (coordinates,)."""
+    part = torch.zeros_like(delta)
+    part[indices] = delta[indices]
+    return part
+
+
+def _random_sets(delta: Tensor, count: int, norm: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Changed coordinates drawn at random: `count` of them, and as many as reach a norm."""
+    eligible = delta.nonzero().squeeze(1)
+    shuffled = eligible[torch.randperm(len(eligible), generator=generator, device=generator.device).to(delta.device)]
+    enough = int((delta[shuffled].square().cumsum(0) < norm**2).sum()) + 1
+    return chosen(delta, shuffled[:count]), chosen(delta, shuffled[:enough])
+
+
+def _damped(module: nn.Module, loss: Loss, end: Tensor, parts: dict[float, Tensor]) -> dict[float, Tensor]:
+    """T7(c): each part times the share of it that the slope and curvature at the end say to undo."""
+    with at(module, end):
+        hessian = Hessian(module, loss)
+        slope = hessian.gradient
+        return {
+            budget: part * float(bounds.damped_share(float(slope @ part), float(part @ (hessian @ part))))
+            for budget, part in parts.items()
+        }
+
+
+def _by_neuron(score: Tensor, neurons: Tensor, delta: Tensor, budget: float) -> Tensor:
+    """The update on the neurons of the highest mean score that fit the budget."""
+    fit = max(1, int(budget * len(delta)) // neurons.shape[1])
+    best = top_coordinates(score[neurons].sum(dim=1), min(fit, len(neurons)))
+    return chosen(delta, neurons[best].flatten())
+
+
+def measure(
+    module: nn.Module,
+    fit: Loss,
+    losses: Mapping[str, Loss],
+    start: Tensor,
+    delta: Tensor,
+    *,
+    product: Tensor,
+    fisher: Tensor,
+    neurons: Tensor | None,
+    generator: torch.Generator,
+    earlier: str,
+    later: str = "",
+) -> Rollback:
+    """Put coordinates of an update back by several scores and budgets.
+
+    Args:
+        module: whose parameters; left as found.
+        fit: the earlier domain's loss on the prompts that choose the coordinates.
+        losses: every domain's loss on unseen prompts; must hold `earlier`.
+        start: the earlier domain's checkpoint, (coordinates,).
+        delta: the update, (coordinates,).
+        product: H delta of `fit` at `start`, (coordinates,).
+        fisher: diagonal Fisher at `start`, (coordinates,).
+        neurons: coordinates of each MLP neuron, (neurons, each); None to leave them out.
+        generator: draws the random sets.
+        earlier: the domain harmed.
+        later: name of the update.
+    """
+    end = start + delta
+    total = len(delta)
+
+    def scores(where: Tensor, names: Mapping[str, Loss]) -> dict[str, float]:
+        with at(module, where):
+            return {name: value(module, loss) for name, loss in names.items()}
+
+    before, after = scores(start, {earlier: losses[earlier]})[earlier], scores(end, losses)
+    damage = after[earlier] - before
+
+    def trial(method: str, budget: float, part: Tensor, *, everywhere: bool = False) -> Trial:
+        now = scores(end - part, losses if everywhere else {earlier: losses[earlier]})
+        changes = {name: now[name] - after[name] for name in now} if everywhere else {}
+        share = float(part.norm() / delta.norm()) ** 2
+        return Trial(method, budget, share, (after[earlier] - now[earlier]) / damage, changes)
+
+    terms = delta * product
+    rankings = {
+        CURVATURE: terms.abs(),
+        FISHER: fisher * delta.square(),
+        SIGNED: terms,
+        MAGNITUDE: delta.abs(),
+    }
+    trials = []
+    parts: dict[float, Tensor] = {}
+    for budget in BUDGETS:
+        count = max(1, int(budget * total))
+        for method, ranking in rankings.items():
+            part = chosen(delta, top_coordinates(ranking, count))
+            trials.append(trial(method, budget, part, everywhere=method == CURVATURE))
+            if method == CURVATURE:
+                parts[budget] = part
+        norm = float(parts[budget].norm())
+        for _ in range(RANDOM_SETS):
+            alike, as_long = _random_sets(delta, count, norm, generator)
+            trials += [trial(RANDOM, budget, alike), trial(EQUAL_NORM, budget, as_long)]
+        trials.append(trial(SHRINK, budget, delta * (norm / float(delta.norm())), everywhere=True))
+        if neurons is not None:
+            trials.append(trial(NEURONS, budget, _by_neuron(terms.abs(), neurons, delta, budget)))
+    for budget, part in _damped(module, fit, end, parts).items():
+        trials.append(trial(DAMPED, budget, part, everywhere=True))
+    return Rollback(
+        earlier=earlier,
+        later=later,
+        damage=damage,
+        changed=int((delta != 0).sum()),
+        coordinates=total,
+        trials=tuple(trials),
+    )
+
+
+def figure(result: Rollback) -> Figure:
+    """Left: damage undone against the share of coordinates put back. Right: the price, domain by domain."""
+    looks = {
+        CURVATURE: (colour(result.earlier), "o-", 2.4),
+        DAMPED: (colour(result.earlier), "o:", 1.4),
+        FISHER: ("#E69F00", "s-", 1.4),
+        SIGNED: ("#56B4E9", "^-", 1.2),
+        NEURONS: ("#009E73", "v-", 1.2),
+        MAGNITUDE: ("#CC79A7", "D-", 1.2),
+        SHRINK: (INK, "--", 1.4),
+        RANDOM: (FAINT, ":", 1.8),
+        EQUAL_NORM: (FAINT, "-.", 1.2),
+    }
+    with rc_context(STYLE):
+        drawn = Figure(figsize=(12, 4.4))
+        left, right = drawn.subplots(1, 2, width_ratios=(1.35, 1), gridspec_kw={"wspace": 0.2})
+        for method, (tone, line, width) in looks.items():
+            if any(each.method == method for each in result.trials):
+                shares = [100 * result.recovered(method, budget) for budget in BUDGETS]
+                at_budgets = [100 * budget for budget in BUDGETS]
+                left.plot(at_budgets, shares, line, color=tone, linewidth=width, label=NAMES[method], markersize=4)
+        ticks = [100 * budget for budget in BUDGETS]
+        for axes in (left, right):
+            axes.axhline(0, color=FAINT, linewidth=0.8)
+            axes.set(xscale="log", xlabel="% of all coordinates put back")
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axes.minorticks_off()
+        left.set(title=f"% of {title(result.earlier)}'s damage undone (unseen prompts)", ylim=(-30, 105))
+        left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.15))
+        mine = [each for each in result.trials if each.method == CURVATURE]
+        for name in mine[0].changes:
+            gains = [-each.changes[name] for each in mine]
+            right.plot(ticks, gains, "o-", color=colour(name), linewidth=2, markersize=4, label=title(name))
+        means = [-sum(each.changes.values()) / len(each.changes) for each in mine]
+        right.plot(ticks, means, "--", color=INK, linewidth=1.6, label="average")
+        right.set_title(f"points gained or lost, coordinates by {NAMES[CURVATURE]}")
+        right.legend(frameon=False, fontsize=8.5)
+    return drawn
