@@ -10,21 +10,9 @@ import toymdrl
 PACKAGE = Path(toymdrl.__file__).parent
 # Each module may import those to its left, and nothing to its right.
 FLOW = [
-    *(
-        "vocab",
-        "streams",
-        "plain",
-        "parameters",
-        "curvature",
-        "bounds",
-        "domains",
-        "forest",
-        "model",
-        "rollout",
-        "grpo",
-    ),
-    *("pretrain", "exact", "config", "training", "files", "style", "provenance", "runs", "pipeline", "analysis"),
-    *("subject", "explain", "claims", "figures", "story", "report", "progress", "cli", "__main__"),
+    *("vocab", "streams", "plain", "parameters", "checkpoints", "curvature", "bounds", "domains", "forest", "model"),
+    *("rollout", "grpo", "pretrain", "exact", "config", "training", "files", "style", "provenance", "runs", "pipeline"),
+    *("analysis", "subject", "explain", "claims", "figures", "story", "report", "progress", "cli", "__main__"),
 ]
 # Pieces that must stay apart although the flow would allow it.
 APART = {

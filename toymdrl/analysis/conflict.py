@@ -75,9 +75,9 @@ def project(basis: Tensor, vector: Tensor) -> Tensor:
     return basis @ (basis.T @ vector)
 
 
-def random_basis(coordinates: int, size: int, generator: torch.Generator) -> Tensor:
-    """Orthonormal columns spanning a uniformly random subspace, (coordinates, size), on the generator's device."""
-    normal = torch.randn(coordinates, size, generator=generator, device=generator.device)
+def random_basis(like: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Orthonormal columns spanning a uniformly random subspace, (coordinates of `like`, size), in its dtype."""
+    normal = torch.randn(len(like), size, generator=generator, device=generator.device, dtype=like.dtype)
     return torch.linalg.qr(normal)[0]
 
 
@@ -129,19 +129,23 @@ def measure(
     with at(module, start):
         before = value(module, loss)
     whole = damage(delta)
+
+    def undone(rest: Tensor) -> float:
+        return 1 - damage(rest) / whole if whole else 0.0
+
     sizes = [size for size in SIZES if size <= pairs.vectors.shape[1]]
 
     def removal(what: str, basis: Tensor) -> Removal:
         held = project(basis, delta)
         share = float(held.norm() / delta.norm()) ** 2
-        return Removal(what, basis.shape[1], share, 1 - damage(delta - held) / whole)
+        return Removal(what, basis.shape[1], share, undone(delta - held))
 
     removals = []
     for size in sizes:
         top = removal("top", pairs.vectors[:, :size])
-        shrunk = 1 - damage((1 - top.norm_share**0.5) * delta) / whole
+        shrunk = undone((1 - top.norm_share**0.5) * delta)
         removals += [top, Removal("shrink", size, top.norm_share, shrunk)]
-        removals += [removal("random", random_basis(len(delta), size, generator)) for _ in range(RANDOM_SUBSPACES)]
+        removals += [removal("random", random_basis(delta, size, generator)) for _ in range(RANDOM_SUBSPACES)]
         removals += [removal(name, basis[:, :size]) for name, basis in others.items() if size <= basis.shape[1]]
     rest = delta - project(pairs.vectors[:, : sizes[-1]], delta)
     split = [_split(pairs, delta, size) for size in sizes]

@@ -155,7 +155,7 @@ def measure(
         now = scores(end - part, losses if everywhere else {earlier: losses[earlier]})
         changes = {name: now[name] - after[name] for name in now} if everywhere else {}
         share = float(part.norm() / delta.norm()) ** 2
-        return Trial(method, budget, share, (after[earlier] - now[earlier]) / damage, changes)
+        return Trial(method, budget, share, (after[earlier] - now[earlier]) / damage if damage else 0.0, changes)
 
     terms = delta * product
     rankings = {

@@ -1,0 +1,254 @@
+"""The analyses on losses whose Hessian, conflict subspace and damage are known: they find that, and nothing else."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, rollback, routes
+from toymdrl.curvature import Hessian, top_eigenpairs
+from toymdrl.parameters import read, write
+
+SIZE, HELD = 400, 4
+CURVATURES = torch.tensor([40.0, 30.0, -20.0, 10.0], dtype=torch.float64)
+
+
+class Point(nn.Module):
+    """A module that is its parameters."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        super().__init__()
+        self.x = nn.Parameter(torch.zeros(size, dtype=torch.float64))
+
+
+def quadratic(hessian: Tensor, slope: Tensor | None = None, centre: Tensor | None = None) -> Callable[[Point], Tensor]:
+    """x -> slope.(x - centre) + (x - centre).H (x - centre) / 2."""
+
+    def loss(point: Point) -> Tensor:
+        e = point.x if centre is None else point.x - centre
+        return e @ (hessian @ e) / 2 + (0.0 if slope is None else slope @ e)
+
+    return loss
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def planted(generator: torch.Generator) -> Tensor:
+    """An orthonormal basis of the planted conflict subspace."""
+    return torch.linalg.qr(torch.randn(SIZE, HELD, dtype=torch.float64, generator=generator))[0]
+
+
+def curved(basis: Tensor, rest: float = 0.0) -> Tensor:
+    return basis @ torch.diag(CURVATURES) @ basis.T + rest * torch.eye(len(basis), dtype=torch.float64)
+
+
+def draw(generator: torch.Generator) -> Tensor:
+    return torch.randn(SIZE, dtype=torch.float64, generator=generator)
+
+
+def test_damage_is_taken_apart_exactly_where_it_is_quadratic(planted: Tensor, generator: torch.Generator) -> None:
+    hessian, slope, delta = curved(planted), draw(generator), draw(generator)
+    (found,) = damage.decompose(Point(), quadratic(hessian, slope), read(Point()), {"B": delta}, earlier="A")
+    first, second = float(slope @ delta), float(delta @ hessian @ delta) / 2
+    assert found.first == pytest.approx(first)
+    assert found.second == pytest.approx(second)
+    assert found.actual == pytest.approx(first + second)
+    assert found.averaged == pytest.approx(second)
+    assert found.trapezoid == pytest.approx(first + second)
+    assert found.remainder == pytest.approx(0, abs=1e-9 * abs(second))
+
+
+def test_the_exact_form_closes_and_the_remainder_bounds_where_damage_is_cubic(generator: torch.Generator) -> None:
+    direction, delta = draw(generator), 0.1 * draw(generator)
+
+    def loss(point: Point) -> Tensor:
+        return (direction @ point.x) ** 2 + (direction @ point.x) ** 3
+
+    (found,) = damage.decompose(Point(), loss, read(Point()), {"B": delta}, earlier="A")
+    reach = float(direction @ delta)
+    assert found.second == pytest.approx(reach**2)
+    assert found.averaged == pytest.approx(reach**2 + reach**3)
+    assert abs(found.actual - found.predicted) <= found.remainder * (1 + 1e-9)
+    assert found.remainder == pytest.approx(abs(reach) ** 3)
+
+
+def test_the_certificate_is_given_only_where_the_second_order_dominates(planted: Tensor) -> None:
+    up, down = planted[:, 0], planted[:, 2]
+    losses = quadratic(curved(planted))
+    good, bad = damage.decompose(Point(), losses, read(Point()), {"up": up, "down": down}, earlier="A")
+    assert good.eta is not None
+    assert good.eta < 1e-6
+    assert bad.eta is None
+    (weak,) = damage.decompose(Point(), quadratic(curved(planted), 100 * up), read(Point()), {"B": up}, earlier="A")
+    assert weak.eta is not None
+    assert weak.eta > 1
+
+
+def find_conflict(loss: Callable[[Point], Tensor], delta: Tensor, generator: torch.Generator) -> conflict.Conflict:
+    point = Point()
+    pairs = top_eigenpairs(Hessian(point, loss), HELD)
+    drawn = torch.linalg.qr(draw(generator).unsqueeze(1))[0]
+    return conflict.measure(
+        point,
+        loss,
+        read(point),
+        delta,
+        pairs=pairs,
+        quadratic=float(delta @ (Hessian(point, loss) @ delta)) / 2,
+        halves=(pairs.vectors, pairs.vectors),
+        others={"another": drawn},
+        generator=generator,
+    )
+
+
+def test_the_planted_subspace_is_found_and_holds_all_damage(planted: Tensor, generator: torch.Generator) -> None:
+    delta = draw(generator) + planted @ torch.tensor([3.0, -2.0, 0.5, 2.0], dtype=torch.float64)
+    found = find_conflict(quadratic(curved(planted)), delta, torch.Generator().manual_seed(1))
+    assert sorted(found.eigenvalues) == pytest.approx(sorted(CURVATURES.tolist()))
+    assert found.recovered("top", HELD) == pytest.approx(1)
+    assert abs(found.recovered("random", HELD)) < 0.1
+    assert found.positive[-1] + found.negative[-1] == pytest.approx(found.quadratic)
+    assert found.negative[-1] < 0
+    assert found.along_without == pytest.approx([0] * len(found.along), abs=1e-9)
+    assert found.halves_overlap == pytest.approx(1)
+
+
+def test_no_conflict_is_found_where_the_update_avoids_the_curvature(
+    planted: Tensor, generator: torch.Generator
+) -> None:
+    free = draw(generator)
+    free = free - planted @ (planted.T @ free)
+    found = find_conflict(quadratic(curved(planted)), free, torch.Generator().manual_seed(1))
+    assert found.damage == pytest.approx(0, abs=1e-9)
+    assert found.positive[-1] == pytest.approx(0, abs=1e-9)
+    (pair,) = damage.decompose(Point(), quadratic(curved(planted)), read(Point()), {"B": free}, earlier="A")
+    assert pair.actual == pytest.approx(0, abs=1e-9)
+    assert pair.second == pytest.approx(0, abs=1e-9)
+
+
+def test_rollback_puts_back_the_planted_coordinates(generator: torch.Generator) -> None:
+    guilty = torch.randperm(SIZE, generator=generator)[:4]
+    diagonal = torch.zeros(SIZE, dtype=torch.float64)
+    diagonal[guilty] = 50.0
+    delta = 1 + draw(generator).abs()
+    harmed, price = quadratic(torch.diag(diagonal)), quadratic(torch.zeros(SIZE, SIZE, dtype=torch.float64), -delta)
+    point = Point()
+    found = rollback.measure(
+        point,
+        harmed,
+        {"A": harmed, "B": price},
+        read(point),
+        delta,
+        product=diagonal * delta,
+        fisher=diagonal,
+        neurons=torch.arange(SIZE).view(-1, 4),
+        generator=torch.Generator().manual_seed(1),
+        earlier="A",
+    )
+    for method in (rollback.CURVATURE, rollback.FISHER, rollback.SIGNED, rollback.DAMPED):
+        assert found.recovered(method, 0.01) == pytest.approx(1)
+    assert found.recovered(rollback.RANDOM, 0.01) < 0.5
+    assert set(rollback.top_coordinates(diagonal * delta.square(), 4).tolist()) == set(guilty.tolist())
+    one = next(each for each in found.trials if (each.method, each.budget) == (rollback.CURVATURE, 0.01))
+    assert one.changes["B"] == pytest.approx(float(delta[guilty].square().sum()))
+    shrunk = found.recovered(rollback.SHRINK, 0.01)
+    left = 1 - float(delta[guilty].norm() / delta.norm())
+    assert shrunk == pytest.approx(1 - left**2)
+
+
+def test_a_refresh_of_a_quadratic_contracts_as_the_paper_says(planted: Tensor, generator: torch.Generator) -> None:
+    hessian = planted @ torch.diag(CURVATURES.abs()) @ planted.T
+    centre, delta = draw(generator), draw(generator)
+    point = Point()
+    found = contraction.measure(
+        point, quadratic(hessian, centre=centre), centre + 0.1 * draw(generator), delta, size=HELD, iterations=50
+    )
+    assert found.gradient_after < 1e-6
+    assert (found.mu, found.upper) == pytest.approx((10, 40), rel=1e-4)
+    for t, (inside, paper, comparison, directional) in enumerate(
+        zip(found.inside, found.paper, found.comparison, found.directional, strict=True)
+    ):
+        assert inside <= paper * (1 + 1e-6) + 1e-9
+        assert inside <= directional * (1 + 1e-6) + 1e-9
+        assert inside <= comparison * (1 + 1e-6) + 1e-9
+        assert found.loss[t] <= found.loss_bound[t] * (1 + 1e-6) + 1e-9
+    assert found.outside == pytest.approx([found.outside[0]] * len(found.outside), rel=1e-6)
+
+
+def test_cosines_split_into_inside_and_outside(planted: Tensor, generator: torch.Generator) -> None:
+    x, y = draw(generator), draw(generator)
+    split = cosines.dilute("x", "y", x, y, planted)
+    assert split.error == pytest.approx(0, abs=1e-12)
+    aligned = cosines.dilute("x", "y", 3 * planted[:, 0] + x, planted[:, 0] + y, planted[:, :1])
+    assert abs(aligned.inside) == pytest.approx(1)
+
+
+def test_alternating_steps_are_one_step_but_for_the_order(generator: torch.Generator) -> None:
+    def spd() -> Tensor:
+        half = torch.randn(SIZE, 8, dtype=torch.float64, generator=generator)
+        return half @ half.T / SIZE
+
+    losses = {name: quadratic(spd(), centre=draw(generator)) for name in ("A", "B", "C")}
+    found = alternation.measure(Point(), losses, draw(generator))
+    assert found.deviation <= found.deviation_bound
+    assert found.deviation < 0.5 * found.step
+    assert found.swap_error < 0.2
+    mean = [sum(series) for series in zip(*found.forward.values(), strict=True)]
+    assert all(after < before for before, after in pairwise(mean))
+
+
+def test_the_pareto_measure_is_the_distance_of_the_hull_from_the_origin() -> None:
+    rows = torch.tensor([[1.0, 1.0], [-1.0, 1.0]])
+    assert alternation.pareto_measure(rows) == pytest.approx(1, rel=1e-3)
+    assert alternation.pareto_measure(torch.tensor([[1.0, 0.0], [-2.0, 0.0]])) == pytest.approx(0, abs=1e-3)
+    assert alternation.pareto_measure(torch.tensor([[1.0, 0.0], [2.0, 0.0]])) == pytest.approx(1, rel=1e-3)
+
+
+def test_edits_count_what_each_format_loses() -> None:
+    before = torch.ones(1000)
+    after = before.clone()
+    after[:100] += 0.5
+    after[100:300] += 2.0**-12
+    found = edits.edit_of("A", before, after)
+    assert found.unchanged["float32"] == pytest.approx(0.7)
+    assert found.unchanged["bfloat16"] == pytest.approx(0.9)
+    assert found.lost["bfloat16"] == pytest.approx(0.9)
+    assert found.unchanged_paper == pytest.approx(0.7)
+    neurons = torch.arange(1000).view(100, 10)
+    overlap = edits.measure(before, {"A": after, "B": after}, neurons)
+    assert overlap.mean_jaccard == 1
+    assert edits.chance_jaccard(0.1) == pytest.approx(0.01 / 0.19)
+
+
+def test_routes_tell_help_from_harm(generator: torch.Generator) -> None:
+    centre = draw(generator)
+    identity = torch.eye(SIZE, dtype=torch.float64)
+    losses = {"A": quadratic(identity, centre=centre), "B": quadratic(identity, centre=-centre)}
+    halves = {"A": 0.5 * centre, "B": -0.5 * centre}
+    neurons = torch.arange(SIZE).view(-1, 4)
+    alike = {name: torch.arange(len(neurons), dtype=torch.float64) for name in losses}
+    point = Point()
+    found = routes.measure(point, losses, read(point), halves, activities=alike, neurons=neurons)
+    assert all(each.gained < 0 for each in found.transfers)
+    for each in found.transfers:
+        assert each.whole_curved == pytest.approx(each.gained)
+        assert each.interaction == pytest.approx(each.interaction_predicted)
+        assert each.edit_cosine == pytest.approx(-1)
+    assert found.sign_agreement("shared") == 1
+    assert math.isclose(found.overlaps[0].jaccard, 1)
+
+
+def test_an_analysis_leaves_the_module_as_it_found_it(planted: Tensor, generator: torch.Generator) -> None:
+    point = Point()
+    write(point, draw(generator))
+    before = read(point)
+    damage.decompose(point, quadratic(curved(planted)), draw(generator), {"B": draw(generator)}, earlier="A")
+    contraction.measure(point, quadratic(curved(planted, 50.0)), draw(generator), draw(generator), size=2, iterations=3)
+    assert torch.equal(read(point), before)
