@@ -8,7 +8,7 @@ Seeds      0 to 4; the preset was chosen on 100 to 105 (regime.py). The analysis
 Bands      1. No two domains' gradients have a cosine of 0.1 or more in size, while some pair's damage exceeds 5 points.
            2. Mean Jaccard index of top-changed neurons under 0.19.
            3. Over all pairs with damage of at least 2 points, the form with the path-averaged Hessian closes to 2 %.
-           4. Over these, first plus second order at the checkpoint has rank correlation of at least 0.9 with the damage.
+           4. Over these, first plus second order at the checkpoint has rank correlation at least 0.9 with damage.
            5. Over these, predicted over actual is within a factor 2 in the median.
            6. Over these, second order is the larger part.
            7. The top 32 directions recover at least 30 % of Math's loss on unseen prompts.
@@ -148,10 +148,11 @@ def page(rows: list[Row]) -> str:
     predicted, actual = (np.concatenate([row[key] for row in rows]) for key in ("predicted", "actual"))
     worth = actual >= WORTH_EXPLAINING
     pooled = float(stats.spearmanr(predicted[worth], actual[worth]).statistic)
+    ratio = np.median(predicted[worth] / actual[worth])
     lines += [
         "",
-        f"Over the {int(worth.sum())} pairs of all seeds with at least 2 points of damage, predicted and actual damage have",
-        f"rank correlation {pooled:.2f}, and the median of their ratio is {np.median(predicted[worth] / actual[worth]):.2f}.",
+        f"Over the {int(worth.sum())} pairs of all seeds with at least 2 points of damage, the rank correlation of",
+        f"predicted with actual damage is {pooled:.2f}, and the median of their ratio {ratio:.2f}.",
         "",
         "| also measured, no band | mean [95 %] | seeds |",
         "|---|---:|---:|",
