@@ -21,7 +21,7 @@ from toymdrl.style import FAINT, INK, STYLE, colour, title
 
 PATH = (0.25, 0.5, 0.75, 1.0)
 """Shares of the update at which the actual damage is also measured."""
-NODES = (4, 8)
+NODES = (4, 8, 16)
 """Points of the path at which the curvature is measured: few, or more where few do not close the identity."""
 CLOSED = 0.01
 """Share of the damage that it may miss by."""
