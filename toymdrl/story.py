@@ -140,7 +140,7 @@ def chapters(explanation: Explanation, claims: dict[str, Entry]) -> list[Chapter
 
 def _share(value: float) -> str:
     """A share as a percentage, without a minus sign before zero."""
-    return f"{round(100 * value) + 0:.0f} %"
+    return f"{round(100 * value) + 0:.0f}%"
 
 
 def _certified(e: Explanation) -> str:
