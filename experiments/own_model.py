@@ -31,7 +31,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from toymdrl.analysis import conflict, damage
 from toymdrl.checkpoints import as_vector, read_checkpoints
-from toymdrl.curvature import Hessian, Loss, top_eigenpairs
+from toymdrl.curvature import Hessian, Loss, residuals, top_eigenpairs
 from toymdrl.parameters import at
 from toymdrl.streams import stream
 
@@ -109,6 +109,7 @@ def examine(module: nn.Module, before: Path, after: Path, fit: Loss, unseen: Los
     with at(module, start):
         hessian = Hessian(module, fit)
         pairs = top_eigenpairs(hessian, 2 * DIRECTIONS)
+        errors = residuals(hessian, pairs)
         quadratic = float(delta @ (hessian @ delta)) / 2
     found = conflict.measure(
         module,
@@ -116,6 +117,7 @@ def examine(module: nn.Module, before: Path, after: Path, fit: Loss, unseen: Los
         start,
         delta,
         pairs=pairs,
+        residuals=errors,
         quadratic=quadratic,
         halves=(pairs.vectors[:, :DIRECTIONS], pairs.vectors[:, :DIRECTIONS]),  # give two halves' of your prompts
         others={},

@@ -16,10 +16,12 @@ from toymdrl.curvature import (
     CurvatureError,
     Hessian,
     Loss,
+    SegmentHessian,
     fisher_diagonal,
     fisher_product,
     gradient,
     path_quadrature,
+    residuals,
     top_eigenpairs,
     value,
 )
@@ -190,36 +192,41 @@ def test_eigenpairs_come_with_honest_residuals(seed: int, dtype: torch.dtype, to
         np.testing.assert_allclose(found.values, spectrum[:4], rtol=tolerance)
     assert found.vectors.dtype == dtype
     vectors = found.vectors[:200].double().numpy()
-    residuals = np.linalg.norm(matrix.numpy() @ vectors - vectors * found.values, axis=0)
-    np.testing.assert_allclose(found.residuals, residuals, rtol=1e-3, atol=1e-5 if dtype == torch.float32 else 1e-13)
+    errors = np.linalg.norm(matrix.numpy() @ vectors - vectors * found.values, axis=0)
+    mine = residuals(hessian, found)
+    np.testing.assert_allclose(mine, errors, rtol=1e-3, atol=1e-5 if dtype == torch.float32 else 1e-13)
+    assert (mine <= np.abs(spectrum[3]) * tolerance + 1e-5).all()
     # A residual is a bound of the distance to the nearest eigenvalue.
-    assert (np.abs(spectrum[:, None] - found.values).min(axis=0) <= residuals + 1e-6).all()
+    assert (np.abs(spectrum[:, None] - found.values).min(axis=0) <= errors + 1e-6).all()
 
 
-@given(nodes=st.integers(1, 12), seed=SEEDS)
-def test_the_quadrature_is_exact_to_degree_2n_minus_1(nodes: int, seed: int) -> None:
-    points, shares = path_quadrature(nodes)
+@given(nodes=st.integers(1, 12), power=st.integers(0, 1), seed=SEEDS)
+def test_the_quadrature_is_exact_to_degree_2n_minus_1(nodes: int, power: int, seed: int) -> None:
+    points, shares = path_quadrature(nodes, power)
     assert ((points > 0) & (points < 1) & (shares > 0)).all()
     coefficients = np.random.default_rng(seed).standard_normal(2 * nodes)
     powers = np.arange(2 * nodes)
-    moments = 2 / ((powers + 1) * (powers + 2))  # integral of 2 (1 - s) s^k over [0, 1]
+    # Integrals over [0, 1] of s^k and of 2 (1 - s) s^k.
+    moments = (1 / (powers + 1), 2 / ((powers + 1) * (powers + 2)))[power]
     mean = shares @ np.polynomial.polynomial.polyval(points, coefficients)
     assert mean == pytest.approx(coefficients @ moments, rel=1e-12, abs=1e-13)
 
 
 @settings(max_examples=5)
 @given(seed=SEEDS, length=st.floats(0.03, 0.3))
-def test_curvature_along_the_path_is_all_of_taylors_remainder(seed: int, length: float) -> None:
+def test_the_hessian_averaged_along_a_segment_makes_taylor_exact(seed: int, length: float) -> None:
     model, slope, _ = dense()
     here, step = read(model), length * _unit(seed)
-    forms, (points, shares) = [], path_quadrature(8)
-    for s in points:
-        with at(model, here + s * step):
-            forms.append(float(step @ (Hessian(model, chunked, keep_graph=False) @ step)))
     with at(model, here + step):
-        after = value(model, chunked)
+        after, slope_after = value(model, chunked), gradient(model, chunked)
+    weighted = SegmentHessian(model, chunked, here, step, nodes=8)
     remainder = after - value(model, chunked) - float(slope @ step)
-    assert shares @ np.array(forms) / 2 == pytest.approx(remainder, rel=1e-7, abs=0)
+    assert float(step @ (weighted @ step)) / 2 == pytest.approx(remainder, rel=1e-7, abs=0)
+    plain = SegmentHessian(model, chunked, here, step, nodes=8, power=0)
+    torch.testing.assert_close(plain @ step, slope_after - slope, rtol=1e-6, atol=1e-10)
+    block = _random(seed, len(step), 2)
+    torch.testing.assert_close(plain @ block, torch.stack([plain @ each for each in block.T], dim=1), rtol=0, atol=1e-12)
+    assert torch.equal(read(model), here)
 
 
 def _logprobs(model: Policy, answers: slice = slice(None)) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, rollback, routes
-from toymdrl.curvature import Hessian, top_eigenpairs
+from toymdrl.curvature import Hessian, residuals, top_eigenpairs
 from toymdrl.parameters import read, write
 
 SIZE, HELD = 400, 4
@@ -101,6 +101,7 @@ def find_conflict(loss: Callable[[Point], Tensor], delta: Tensor, generator: tor
         read(point),
         delta,
         pairs=pairs,
+        residuals=residuals(Hessian(point, loss), pairs),
         quadratic=float(delta @ (Hessian(point, loss) @ delta)) / 2,
         halves=(pairs.vectors, pairs.vectors),
         others={"another": drawn},

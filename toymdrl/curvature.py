@@ -21,10 +21,14 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import roots_jacobi
 from torch import Tensor, nn
 
-from toymdrl.parameters import flatten, read, trainable
+from toymdrl.parameters import at, flatten, read, trainable
 
 Loss = Callable[[Any], Tensor | Iterable[Tensor]]
 """Of a module: a scalar with graph, or several that sum to the loss."""
+
+
+SMALLEST_KRYLOV_SPACE = 10
+"""Lanczos vectors for the smallest problems; twice the pairs for others."""
 
 
 class CurvatureError(ValueError):
@@ -136,10 +140,8 @@ class Eigenpairs:
     """(pairs,), float64."""
     vectors: Tensor
     """Orthonormal columns, (coordinates, pairs)."""
-    residuals: np.ndarray
-    """||H v - lambda v|| of each pair, (pairs,)."""
     products: int
-    """Hessian-vector products spent, the residuals' included."""
+    """Hessian-vector products spent."""
 
 
 def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> Eigenpairs:
@@ -148,7 +150,7 @@ def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> 
     Args:
         hessian: the operator.
         pairs: how many; fewer than coordinates.
-        tolerance: relative accuracy of the eigenvalues at which to stop; `residuals` tell what was reached.
+        tolerance: residual, relative to the eigenvalue, at which to stop; `residuals` measures what was reached.
     """
     weight = trainable(hessian.module)[0]
     dtype = np.float64 if weight.dtype == torch.float64 else np.float32
@@ -163,25 +165,51 @@ def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> 
     operator = LinearOperator((hessian.size, hessian.size), matvec=product, dtype=dtype)
     start = np.random.default_rng(0).standard_normal(hessian.size).astype(dtype)
     find: Any = eigsh  # the stubs know no operator that it takes
-    values, vectors = find(operator, k=pairs, which="LM", v0=start, tol=tolerance)
+    space = min(hessian.size, max(2 * pairs + 1, SMALLEST_KRYLOV_SPACE))
+    values, vectors = find(operator, k=pairs, which="LM", v0=start, tol=tolerance, ncv=space)
     order = np.argsort(-np.abs(values))
     # Lanczos vectors are orthogonal up to rounding only; QR keeps their order and makes them so.
     basis, _ = np.linalg.qr(vectors[:, order].astype(np.float64))
-    values, basis = values[order].astype(np.float64), basis.astype(dtype)
-    residuals = [
-        float(np.linalg.norm(product(each) - value * each)) for value, each in zip(values, basis.T, strict=True)
+    return Eigenpairs(values[order].astype(np.float64), torch.from_numpy(basis.astype(dtype)).to(weight), spent)
+
+
+def residuals(hessian: Hessian, pairs: Eigenpairs) -> np.ndarray:
+    """||H v - lambda v|| of each pair, (pairs,), for one product a pair."""
+    errors = [
+        float((hessian @ vector - value * vector).norm())
+        for value, vector in zip(pairs.values, pairs.vectors.unbind(1), strict=True)
     ]
-    return Eigenpairs(values, torch.from_numpy(basis).to(weight), np.array(residuals), spent)
+    return np.array(errors)
 
 
-def path_quadrature(nodes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss points s in (0, 1) and shares, summing to 1, for the weight 2 (1 - s): exact to degree 2 nodes - 1.
-
-    With that weight, delta.H(s).delta / 2 averaged over the path start + s delta is all of the damage that is not
-    first-order: Taylor's formula with the remainder as an integral (T1).
-    """
-    points, shares = roots_jacobi(nodes, 1, 0)
+def path_quadrature(nodes: int, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss points s in (0, 1) and shares, summing to 1, for the weight (1 - s)^power: exact to degree 2 nodes - 1."""
+    points, shares = roots_jacobi(nodes, power, 0)
     return (points + 1) / 2, shares / shares.sum()
+
+
+class SegmentHessian:
+    """The Hessian averaged along start + s step, s from 0 to 1, as an operator on flat vectors.
+
+    With the weight 2 (1 - s), power 1, it makes Taylor's second-order formula exact: the loss changes by g.step +
+    step.(H step) / 2, g the gradient at the start. With the weight 1, power 0, the gradient changes by H step (T1, T5).
+    """
+
+    def __init__(
+        self, module: nn.Module, loss: Loss, start: Tensor, step: Tensor, *, nodes: int = 4, power: int = 1
+    ) -> None:
+        """Average over the points of `path_quadrature`; memory of one chunk of the loss."""
+        self._module, self._loss = module, loss
+        points, self._shares = path_quadrature(nodes, power)
+        self._places = [start + float(s) * step for s in points]
+
+    def __matmul__(self, vector: Tensor) -> Tensor:
+        """H v, (coordinates,); for a block (coordinates, vectors) each column's."""
+        total = torch.zeros_like(vector)
+        for place, share in zip(self._places, self._shares, strict=True):
+            with at(self._module, place):
+                total += float(share) * (Hessian(self._module, self._loss, keep_graph=False) @ vector)
+        return total
 
 
 def fisher_product(module: nn.Module, logprobs: Loss, weights: Iterable[Tensor], vector: Tensor) -> Tensor:

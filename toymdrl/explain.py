@@ -23,7 +23,7 @@ from toymdrl.analysis.edits import Edits
 from toymdrl.analysis.rollback import Rollback
 from toymdrl.analysis.routes import Routes
 from toymdrl.config import headline_domain
-from toymdrl.curvature import fisher_diagonal
+from toymdrl.curvature import Hessian, fisher_diagonal, residuals
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward, has_exact_kl
 from toymdrl.files import CorruptFile, write_atomically
@@ -102,12 +102,17 @@ def _conflict(subject: Subject) -> Conflict:
     other = subject.other_domain()
     foreign = subject.eigenpairs(f"of-{other}", subject.fit(other, 1 / 4), subject.pairs // 2, 1e-2)
     experts = [edit for key, edit in subject.edits.items() if key != subject.harmed]
+    with at(subject.policy, subject.start):
+        hessian = Hessian(subject.policy, points(ExpectedReward(subject.fit(subject.harmed))))
+        errors = residuals(hessian, subject.spectrum)
+        del hessian  # the graph is large
     return conflict.measure(
         subject.policy,
         subject.losses[subject.harmed],
         subject.start,
         subject.delta,
         pairs=subject.spectrum,
+        residuals=errors,
         quadratic=float(subject.delta @ subject.product) / 2,
         halves=subject.halves(),
         others={

@@ -110,12 +110,10 @@ class Subject:
         except CorruptFile:
             with at(self.policy, self.start):
                 found = top_eigenpairs(Hessian(self.policy, points(ExpectedReward(these))), pairs, tolerance=tolerance)
-            values, residuals = torch.from_numpy(found.values), torch.from_numpy(found.residuals)
-            stored = {"values": values, "vectors": found.vectors.cpu().contiguous(), "residuals": residuals}
             products = found.products
+            stored = {"values": torch.from_numpy(found.values), "vectors": found.vectors.cpu().contiguous()}
             save_tensors(file, stored | {"products": torch.tensor(products)}, {"key": key})
-        vectors = stored["vectors"].to(self.start)
-        return Eigenpairs(stored["values"].numpy(), vectors, stored["residuals"].numpy(), products)
+        return Eigenpairs(stored["values"].numpy(), stored["vectors"].to(self.start), products)
 
     @cached_property
     def spectrum(self) -> Eigenpairs:

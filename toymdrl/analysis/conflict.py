@@ -99,6 +99,7 @@ def measure(
     delta: Tensor,
     *,
     pairs: Eigenpairs,
+    residuals: np.ndarray,
     quadratic: float,
     halves: tuple[Tensor, Tensor],
     others: Mapping[str, Tensor],
@@ -114,6 +115,7 @@ def measure(
         start: the earlier domain's checkpoint, (coordinates,).
         delta: the update, (coordinates,).
         pairs: top eigenpairs of that domain's Hessian at `start`.
+        residuals: ||H v - lambda v|| of each pair, (pairs,).
         quadratic: delta.H delta / 2 with the same Hessian.
         halves: bases from two halves of the prompts, (coordinates, k) each.
         others: bases to compare with, by name, none chosen by looking at `delta`.
@@ -155,7 +157,7 @@ def measure(
         coordinates=len(delta),
         damage=whole,
         eigenvalues=tuple(float(each) for each in pairs.values),
-        worst_residual=float(np.max(pairs.residuals / np.abs(pairs.values))),
+        worst_residual=float(np.max(residuals / np.abs(pairs.values))),
         products=pairs.products,
         quadratic=quadratic,
         positive=tuple(up for up, _ in split),
