@@ -76,7 +76,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert names[:5] == ["base", "code", "math", "qa", "cw"]
     order = ("code", "math", "qa", "cw")
     assert names[5:13] == [f"refresh-{key}-{step}" for key in order for step in (1, 3)]
-    assert names[13:] == [*(f"expert-{key}" for key in order), "rollback-math-0.01"]
+    assert names[13:] == [*(f"expert-{key}" for key in order), "further-math-3", "rollback-math-0.01"]
     for entry in results["checkpoints"]:
         assert set(entry["scores"]) == set(DOMAINS)
         assert all(0 <= score <= 100 for score in entry["scores"].values())
@@ -90,7 +90,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert {"commit", "versions", "device", "threads", "started"} <= set(sessions[0])
     lines = [json.loads(line) for line in (smoke / "metrics.jsonl").read_text().splitlines()]
     config = PRESETS["smoke"]
-    assert len(lines) == config.warm_start.steps + 8 * config.grpo.steps + 4 * config.refresh.steps
+    assert len(lines) == config.warm_start.steps + 8 * config.grpo.steps + 4 * config.refresh.steps + 3
     wanted = {"reward", "flat_groups", "entropy", "gradient_norm", "kl", "seconds"}
     assert all(wanted <= set(line) for line in lines if line["stage"] != "base")
     for name in ("journey", "selectivity", "training", *MEASURES):

@@ -225,7 +225,9 @@ def test_the_hessian_averaged_along_a_segment_makes_taylor_exact(seed: int, leng
     plain = SegmentHessian(model, chunked, here, step, nodes=8, power=0)
     torch.testing.assert_close(plain @ step, slope_after - slope, rtol=1e-6, atol=1e-10)
     block = _random(seed, len(step), 2)
-    torch.testing.assert_close(plain @ block, torch.stack([plain @ each for each in block.T], dim=1), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        plain @ block, torch.stack([plain @ each for each in block.T], dim=1), rtol=0, atol=1e-12
+    )
     assert torch.equal(read(model), here)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, rollback, routes
+from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
 from toymdrl.curvature import Hessian, residuals, top_eigenpairs
 from toymdrl.parameters import read, write
 
@@ -179,8 +179,35 @@ def test_a_refresh_of_a_quadratic_contracts_as_the_paper_says(planted: Tensor, g
         assert inside <= paper * (1 + 1e-6) + 1e-9
         assert inside <= directional * (1 + 1e-6) + 1e-9
         assert inside <= comparison * (1 + 1e-6) + 1e-9
+        assert found.closed is not None
+        assert inside <= found.closed[t] * (1 + 1e-6) + 1e-9
         assert found.loss[t] <= found.loss_bound[t] * (1 + 1e-6) + 1e-9
     assert found.outside == pytest.approx([found.outside[0]] * len(found.outside), rel=1e-6)
+
+
+def test_a_refresh_is_split_by_the_subspace_and_scored_against_its_control(
+    planted: Tensor, generator: torch.Generator
+) -> None:
+    own, delta = draw(generator), draw(generator)
+    free = delta - planted @ (planted.T @ delta)
+    halfway = own + free + 0.5 * (delta - free)
+    found = refresh.measure(
+        own,
+        {0: (own + delta, {"A": 60.0, "B": 40.0}), 3: (halfway, {"A": 68.0, "B": 39.0})},
+        (3, own, {"A": 71.0, "B": 50.0}),
+        {"A": 70.0, "B": 50.0},
+        basis=planted,
+        harmed="A",
+    )
+    before, after = found.path
+    assert before.inside == pytest.approx(float((planted.T @ delta).norm()))
+    assert after.inside == pytest.approx(before.inside / 2)
+    assert after.outside == pytest.approx(before.outside)
+    assert after.moved_share == pytest.approx(1)
+    assert found.recovery(after) == pytest.approx(0.8)
+    assert (found.collateral(after), found.selectivity(after)) == (1.0, 8.0)
+    assert found.further.gains == {"A": 1.0, "B": 0.0}
+    assert found.selectivity(before) is None
 
 
 def test_cosines_split_into_inside_and_outside(planted: Tensor, generator: torch.Generator) -> None:

@@ -186,6 +186,7 @@ def refresh_path(
     slope_in: float,
     slope_out: float,
     rho: float,
+    leak_back: float | None = None,
 ) -> tuple[Array, Array]:
     """T5(b): bounds of p_t and of q_t for t = 0 … steps, (steps + 1,) each.
 
@@ -200,12 +201,14 @@ def refresh_path(
         slope_in: ||P g||.
         slope_out: ||Q g||.
         rho: Lipschitz constant of the Hessian.
+        leak_back: ||Q H P||; by symmetry that of `leak`, unless each was measured along its own direction.
     """
+    back = leak if leak_back is None else leak_back
     p, q = [p0], [q0]
     for _ in range(steps):
         drift = rho / 2 * (p[-1] ** 2 + q[-1] ** 2)
         inside = float(refresh_step(p[-1], alpha, mu, leak * q[-1], slope_in, drift))
-        q.append(nu * q[-1] + alpha * (leak * p[-1] + slope_out + drift))
+        q.append(nu * q[-1] + alpha * (back * p[-1] + slope_out + drift))
         p.append(inside)
     return np.array(p), np.array(q)
 

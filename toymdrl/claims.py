@@ -88,9 +88,12 @@ def _from_scores(
         "average_before": end["average"],
         "average_after": refreshed["average"],
     }
+    further = by_name.get(f"further-{harmed}-{steps}")
     control = {
-        "what": f"mean change of {harmed} when another domain is refreshed for as many steps",
+        "what": f"mean change of {harmed} when another domain is refreshed for as many steps; and, as further, when "
+        f"{harmed} itself is, from its own checkpoint, where nothing is to be repaired",
         "points": sum(elsewhere) / len(elsewhere) - end["scores"][harmed],
+        "further": further["scores"][harmed] - own["scores"][harmed] if further else None,
     }
     return {"C1": (harm, None), "C10": (cure, control)}
 

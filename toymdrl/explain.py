@@ -13,16 +13,17 @@ from typing import Any, get_type_hints
 from scipy.sparse.linalg import ArpackError
 from torch import Tensor
 
-from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, rollback, routes
+from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
 from toymdrl.analysis.alternation import Alternation
 from toymdrl.analysis.conflict import Conflict
 from toymdrl.analysis.contraction import Contraction
 from toymdrl.analysis.cosines import Cosines
 from toymdrl.analysis.damage import Damage
 from toymdrl.analysis.edits import Edits
+from toymdrl.analysis.refresh import Refresh
 from toymdrl.analysis.rollback import Rollback
 from toymdrl.analysis.routes import Routes
-from toymdrl.config import headline_domain
+from toymdrl.config import headline_domain, headline_refresh
 from toymdrl.curvature import Hessian, fisher_diagonal, residuals
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward, has_exact_kl
@@ -59,6 +60,7 @@ class Explanation:
     rollback: Rollback
     contraction: Contraction | None
     """None if the harmed domain's answers are too long for an exact KL (CW)."""
+    refresh: Refresh
     alternation: Alternation
 
 
@@ -168,6 +170,22 @@ def _contraction(subject: Subject) -> Contraction | None:
     )
 
 
+def _refresh(subject: Subject) -> Refresh:
+    config, harmed = subject.run.config, subject.harmed
+    scores = {entry["name"]: entry["scores"] for entry in subject.run.checkpoints}
+    names = {0: subject.order[-1]} | {steps: f"refresh-{harmed}-{steps}" for steps in config.refresh_steps}
+    steps = headline_refresh(config)
+    further = f"further-{harmed}-{steps}"
+    return refresh.measure(
+        subject.start,
+        {count: (subject.vectors[name], scores[name]) for count, name in names.items()},
+        (steps, subject.vectors[further], scores[further]),
+        scores[harmed],
+        basis=subject.spectrum.vectors,
+        harmed=harmed,
+    )
+
+
 def _alternation(subject: Subject) -> Alternation:
     losses = {key: points(ExpectedReward(subject.fit(key, 1 / 16))) for key in subject.order}
     return alternation.measure(subject.policy, losses, subject.vectors[subject.order[-1]])
@@ -181,6 +199,7 @@ MEASURES: dict[str, Callable[[Subject], Any]] = {
     "conflict": _conflict,
     "rollback": _rollback,
     "contraction": _contraction,
+    "refresh": _refresh,
     "alternation": _alternation,
 }
 """Analyses in the order in which they are made."""

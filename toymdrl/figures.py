@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, rollback, routes
+from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
 from toymdrl.config import RunConfig, headline_refresh
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import Explanation
@@ -152,6 +152,7 @@ def explained(e: Explanation) -> dict[str, Figure]:
         "routes": routes.figure(e.routes),
         "damage": damage.figure(e.damage),
         "conflict": conflict.figure(e.conflict),
+        "refresh": refresh.figure(e.refresh),
         "rollback": rollback.figure(e.rollback),
         "alternation": alternation.figure(e.alternation),
     }

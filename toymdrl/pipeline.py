@@ -1,4 +1,4 @@
-"""The experiment: warm start, the domains in sequence, a refresh of each from the end; and each domain alone.
+"""The experiment: warm start, the domains in sequence, a refresh of each from the end; and what to compare with.
 
 A run goes from checkpoint to checkpoint. Each stage starts from an earlier checkpoint with a fresh optimiser and a
 random stream of its own, so any stage can be done again from the files before it, to the same bytes.
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from toymdrl.config import ConfigError, RunConfig
+from toymdrl.config import ConfigError, RunConfig, headline_domain, headline_refresh
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward, score
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
@@ -58,24 +58,31 @@ def stages(config: RunConfig) -> list[Stage]:
     return plan
 
 
-def experts(config: RunConfig) -> list[Stage]:
-    """Each domain alone, from the warm start: what the analysis of edits (C3 to C6) is about."""
-    if len(config.order) == 1:
+def controls(config: RunConfig) -> list[Stage]:
+    """What the analysis compares with.
+
+    Each domain alone from the warm start (C3 to C6); and the harmed domain trained further from its own checkpoint, for
+    as long as the headline's refresh: what a refresh gains where nothing is to be repaired (C10).
+    """
+    harmed = headline_domain(config)
+    if harmed is None:
         return []
-    return [
+    alone = [
         Stage(f"expert-{key}", key, BASE, config.grpo.steps, {config.grpo.steps: f"expert-{key}"})
         for key in config.order
     ]
+    steps = headline_refresh(config)
+    return [*alone, Stage(f"further-{harmed}", harmed, harmed, steps, {steps: f"further-{harmed}-{steps}"})]
 
 
 def everything(config: RunConfig) -> list[Stage]:
     """All that a run can train, in order."""
-    return stages(config) + experts(config)
+    return stages(config) + controls(config)
 
 
 def stage_config(config: RunConfig, stage: Stage) -> GRPOConfig:
     """The GRPO settings of a stage that trains a domain."""
-    return config.refresh if stage.name.startswith("refresh-") else config.grpo
+    return config.refresh if stage.name.startswith(("refresh-", "further-")) else config.grpo
 
 
 class Observer:

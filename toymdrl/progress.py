@@ -20,6 +20,7 @@ ANALYSES = {
     "conflict": 850,
     "rollback": 450,
     "contraction": 350,
+    "refresh": 1,
     "alternation": 250,
 }
 """The same of each analysis."""
@@ -34,7 +35,8 @@ def title(stage: Stage) -> str:
     if stage.domain is None:
         return "Warm start"
     name = DOMAINS[stage.domain].title
-    return name if stage.name == stage.domain else f"Re-{name}"
+    kind = stage.name.removesuffix(stage.domain)
+    return {"": name, "refresh-": f"Re-{name}", "expert-": f"{name} alone", "further-": f"{name} further"}[kind]
 
 
 class Terminal(Observer):

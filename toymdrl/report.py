@@ -14,7 +14,7 @@ from toymdrl.claims import (
     PAPER_MATH_AFTER_ALL,
     PAPER_MATH_REFRESHED,
 )
-from toymdrl.config import PRESETS, RunConfig, headline_domain, headline_refresh
+from toymdrl.config import PRESETS, RunConfig, headline_domain
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import load_explanation
 from toymdrl.files import write_atomically
@@ -22,6 +22,7 @@ from toymdrl.runs import Checkpoint, RunDirectory, RunError
 from toymdrl.story import Chapter, chapters, claim_lines
 
 Entry = dict[str, Any]
+SMALL = ' class="small"'
 
 
 def checkpoint_title(config: RunConfig, name: str) -> str:
@@ -36,7 +37,10 @@ def checkpoint_title(config: RunConfig, name: str) -> str:
         return f"{DOMAINS[key].title} alone"
     if kind == "rollback":
         return f"{DOMAINS[key].title}'s coordinates put back, {float(rest[0]):.0%}"
-    return f"Re-{DOMAINS[key].title}, {rest[0]} step{'s' if rest[0] != '1' else ''}"
+    steps = f"{rest[0]} step{'s' if rest[0] != '1' else ''}"
+    if kind == "further":
+        return f"{DOMAINS[key].title} and {steps} further"
+    return f"Re-{DOMAINS[key].title}, {steps}"
 
 
 def command(config: RunConfig) -> str:
@@ -176,7 +180,8 @@ def _html_chapters(parts: Iterable[Chapter], embedded: dict[str, str]) -> str:
     return "\n".join(
         f'<h2><span class="claim">{part.claims}</span> {html.escape(part.heading)}</h2>\n'
         f"<p>{html.escape(part.text)}</p>\n"
-        f'<figure><img alt="{html.escape(part.alternative)}" src="{embedded[part.figure]}"></figure>'
+        f'<figure{SMALL if part.small else ""}><img alt="{html.escape(part.alternative)}" '
+        f'src="{embedded[part.figure]}"></figure>'
         for part in parts
     )
 
@@ -204,12 +209,11 @@ def write_report(run: RunDirectory) -> list[Path]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
     explanation = load_explanation(run)
     pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
-    parts = chapters(explanation, results["claims"]) if explanation else []
+    parts = chapters(results["claims"], explanation)
     embedded = {
         name: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() for name, path in pictures.items()
     }
     first, second = headline(config, results["claims"])
-    steps = headline_refresh(config)
     harmed = headline_domain(config)
     page = Template(files("toymdrl").joinpath("report.html").read_text(encoding="utf-8")).substitute(
         title=f"toymdrl: {html.escape(DOMAINS[harmed].title if harmed else 'one domain')}, seed {config.seed}",
@@ -219,14 +223,13 @@ def write_report(run: RunDirectory) -> list[Path]:
         followup=html.escape(second),
         table=_html_table(config, results["checkpoints"]),
         paper=_html_paper(_paper_rows(config, results["claims"])),
-        refresh_steps=f"{steps} step{'s' if steps > 1 else ''}",
         what=html.escape(_what(config)),
         command=html.escape(command(config)),
         settings=html.escape((run.path / "config.json").read_text(encoding="utf-8")),
         provenance=html.escape(run.provenance_text()),
         chapters=_html_chapters(parts, embedded),
         claims=_html_claims(claim_lines(results["claims"])),
-        **{name: embedded[name] for name in ("journey", "selectivity", "training")},
+        **{name: embedded[name] for name in ("journey", "training")},
     )
     written = [run.path / "report.html", run.path / "summary.md"]
     write_atomically(written[0], page)

@@ -6,10 +6,10 @@
     damage.py       C1, C7 damage, and what gradient and Hessian say of it
     conflict.py     C8 a low-dimensional conflict subspace
     contraction.py  C9 gradient descent contracts the harmful component
-    alternation.py  C12 alternating refreshes
+    refresh.py      C10 the sampled refresh: what it moves, and who pays
     rollback.py     C11 undoing a few coordinates
+    alternation.py  C12 alternating refreshes
 
 A `measure` takes any torch module, losses of it and flat parameter vectors (see curvature.py and parameters.py):
-nothing in here knows what trained them, so it can be pointed at other models. C10, the refresh itself, is in the
-run's scores.
+nothing in here knows what trained them, so it can be pointed at other models.
 """

@@ -14,17 +14,23 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from toymdrl import bounds
-from toymdrl.curvature import Hessian, Loss, gradient, parts, top_eigenpairs, value
+from toymdrl.curvature import Hessian, Loss, SegmentHessian, gradient, parts, top_eigenpairs, value
 from toymdrl.parameters import at, read, trainable
 from toymdrl.style import FAINT, INK, STYLE, colour, title
 
 POLISH_ITERATIONS = 40
 STEPS = 10
+NODES = 2
+"""Points of the segment from theta* to theta_t at which the Hessian is averaged."""
 
 
 @dataclass(frozen=True)
 class Contraction:
-    """A refresh by exact gradient descent from a displaced minimum; series over t = 0 … steps."""
+    """A refresh by exact gradient descent from a displaced minimum; series over t = 0 … steps.
+
+    "Met" is what the Hessian averaged along the segment from theta* to theta_t says: with it T5 needs no bound of the
+    curvature's drift, so it applies to displacements that are not small.
+    """
 
     earlier: str
     later: str
@@ -37,21 +43,25 @@ class Contraction:
     """Norms at the checkpoint, before and after polishing."""
     mu: float
     upper: float
-    """Curvature on S is between these."""
+    """Curvature on S is between these, at theta*."""
     leak: float
-    """||P H Q||."""
+    """||P H Q|| at theta*."""
+    mu_met: tuple[float, ...]
+    """(1 - ||P (I - alpha H) P e_t|| / ||P e_t||) / alpha at each step: the curvature that would contract as much."""
     leak_met: float
-    """The largest of ||P H Q e_t|| / ||Q e_t|| and ||Q H P e_t|| / ||P e_t|| of the path."""
+    """The largest ||P H Q e_t|| / ||Q e_t|| met."""
+    leak_back: float
+    """The largest ||Q H P e_t|| / ||P e_t|| met."""
     nu: float
-    """The largest ||Q (I - alpha H) Q e_t|| / ||Q e_t|| of the path."""
+    """The largest ||Q (I - alpha H) Q e_t|| / ||Q e_t|| met."""
     h_perp: float
-    """Largest |curvature| found outside S."""
+    """The largest |curvature| along any Q e_t, at theta*."""
     slope_in: float
     """||P g||."""
     slope_out: float
     alpha: float
     rho: float
-    """2 ||grad L(theta_t) - g - H e_t|| / ||e_t||^2, the largest of the path."""
+    """6 |L(theta_t) - L(theta*) - g.e_t - e_t.H e_t / 2| / ||e_t||^3, the largest of the path."""
     inside: tuple[float, ...]
     """||P e_t||."""
     outside: tuple[float, ...]
@@ -61,9 +71,11 @@ class Contraction:
     paper: tuple[float, ...]
     """The paper's bound of `inside`."""
     comparison: tuple[float, ...]
-    """T5(b)'s bound of `inside`, from the constants met along the path."""
+    """T5(b)'s bound of `inside`, from the worst constants met along the path."""
+    closed: tuple[float, ...] | None
+    """T5(c)'s, from the same; None if the least curvature met is not positive."""
     directional: tuple[float, ...]
-    """T5(a)'s, iterated, with leak and drift as measured along the actual direction."""
+    """T5(a)'s, iterated, with curvature and leak as met at each step along the actual direction."""
     loss_bound: tuple[float, ...]
     """T5(g)'s bound of `loss`."""
 
@@ -89,6 +101,64 @@ def polish(module: nn.Module, loss: Loss, iterations: int) -> None:
 
     optimiser.step(closure)
     module.zero_grad()
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What the Hessian averaged from theta* to theta_t does to e_t, by step."""
+
+    mu: tuple[float, ...]
+    leaked: tuple[float, ...]
+    """||P H Q e_t||."""
+    leak_back: float
+    nu: float
+
+
+def _met(
+    module: nn.Module,
+    loss: Loss,
+    star: Tensor,
+    errors: list[Tensor],
+    changes: list[Tensor],
+    basis: Tensor,
+    alpha: float,
+) -> _Met:
+    """T5's constants along each e_t; `changes` are those of the gradient, grad L(theta_t) - grad L(theta*)."""
+    mu, leaked, leak_back, nu = [], [], [], []
+    for e, change in zip(errors, changes, strict=True):
+        within = basis @ (basis.T @ e)
+        beyond = e - within
+        bent_within = SegmentHessian(module, loss, star, e, nodes=NODES, power=0) @ within
+        # The change is the averaged Hessian times e_t: the rest of it, quadrature error included, is the leak.
+        bent_beyond = change - bent_within
+        held, leak = basis @ (basis.T @ bent_within), basis @ (basis.T @ bent_beyond)
+        mu.append((1 - float((within - alpha * held).norm() / within.norm())) / alpha)
+        leaked.append(float(leak.norm()))
+        leak_back.append(float((bent_within - held).norm() / within.norm()))
+        nu.append(float((beyond - alpha * (bent_beyond - leak)).norm() / beyond.norm()))
+    return _Met(tuple(mu), tuple(leaked), max(leak_back), max(nu))
+
+
+def _drift(
+    module: nn.Module,
+    loss: Loss,
+    star: Tensor,
+    errors: list[Tensor],
+    losses: list[float],
+    basis: Tensor,
+    g: Tensor,
+) -> tuple[float, float]:
+    """T5(g)'s h_perp and rho along the e_t, from the Hessian at theta*; `losses` are those above theta*."""
+    h_perp, rho = 0.0, 0.0
+    with at(module, star):
+        hessian = Hessian(module, loss)
+        for e, lost in zip(errors, losses, strict=True):
+            beyond = e - basis @ (basis.T @ e)
+            bent, bent_beyond = hessian @ e, hessian @ beyond
+            h_perp = max(h_perp, abs(float(beyond @ bent_beyond)) / float(beyond.norm()) ** 2)
+            rest = lost - float(g @ e) - float(e @ bent) / 2
+            rho = max(rho, 6 * abs(rest) / float(e.norm()) ** 3)
+    return h_perp, rho
 
 
 def measure(
@@ -123,18 +193,17 @@ def measure(
     with at(module, star):
         level = value(module, loss)
         hessian = Hessian(module, loss)
-        # One pair more: the curvature left outside.
+        # One pair more, in case one is negative: S is where the loss curves up.
         pairs = top_eigenpairs(hessian, size + 1)
-        # A negative eigenvalue among them would make mu negative: S is where the loss curves up.
         upward = [index for index in range(size + 1) if pairs.values[index] > 0][:size]
         basis = pairs.vectors[:, upward]
         image = hessian @ basis
-        inner = (basis.T @ image).double().cpu().numpy()
         g = hessian.gradient
+        del hessian  # the graph is large
+    inner = (basis.T @ image).double().cpu().numpy()
     eigenvalues = np.linalg.eigvalsh((inner + inner.T) / 2)
     mu, upper = float(eigenvalues[0]), float(eigenvalues[-1])
     leak = float(torch.linalg.matrix_norm(image - basis @ (basis.T @ image), 2))
-    left = [abs(float(each)) for index, each in enumerate(pairs.values) if index not in upward]
     alpha = 1 / (mu + upper)  # half of the largest step that T5 admits
 
     errors, slopes, losses = [delta], [], []
@@ -148,40 +217,33 @@ def measure(
     inside = [float((basis.T @ e).norm()) for e in errors]
     outside = [float((e - basis @ (basis.T @ e)).norm()) for e in errors]
     slope_in, slope_out = float((basis.T @ g).norm()), float((g - basis @ (basis.T @ g)).norm())
-    rho, leak_met, nu, directional = 0.0, 0.0, 0.0, [inside[0]]
-    with at(module, star):
-        hessian = Hessian(module, loss)
-        for e, slope in zip(errors[:-1], slopes[:-1], strict=True):
-            bent = hessian @ e
-            rest = slope - g - bent
-            rho = max(rho, 2 * float(rest.norm()) / float(e.norm()) ** 2)
-            within = basis.T @ e
-            beyond = e - basis @ within
-            bent_within = image @ within
-            bent_beyond = bent - bent_within
-            leaked = basis.T @ bent_beyond
-            back = bent_within - basis @ (basis.T @ bent_within)
-            kept = beyond - alpha * (bent_beyond - basis @ leaked)
-            nu = max(nu, float(kept.norm() / beyond.norm()))
-            leak_met = max(leak_met, float(leaked.norm() / beyond.norm()), float(back.norm() / within.norm()))
-            measured = (float(leaked.norm()), slope_in, float((basis.T @ rest).norm()))
-            directional.append(float(bounds.refresh_step(directional[-1], alpha, mu, *measured)))
-        del hessian
-    h_perp = max(left) if left else 0.0
+    met = _met(module, loss, star, errors[:-1], [slope - g for slope in slopes[:-1]], basis, alpha)
+    directional = [inside[0]]
+    for curvature, leaked in zip(met.mu, met.leaked, strict=True):
+        directional.append(float(bounds.refresh_step(directional[-1], alpha, curvature, leaked, slope_in, 0.0)))
+    least, leak_met = min(met.mu), max(norm / size for norm, size in zip(met.leaked, outside, strict=False))
     p, q = bounds.refresh_path(
         inside[0],
         outside[0],
         steps,
         alpha=alpha,
-        mu=mu,
-        nu=nu,
+        mu=least,
+        nu=met.nu,
         leak=leak_met,
         slope_in=slope_in,
         slope_out=slope_out,
-        rho=rho,
+        rho=0.0,
+        leak_back=met.leak_back,
     )
+    count = np.arange(steps + 1)
+    closed = None
+    if least > 0:
+        floor = max(met.leaked) + slope_in
+        closed = tuple(map(float, bounds.refresh_closed(inside[0], alpha, least, floor, count)))
+
+    h_perp, rho = _drift(module, loss, star, errors, losses, basis, g)
     eps_g = float(g.norm())
-    loss_bound = bounds.refreshed_loss(p, q, eps_g=eps_g, upper=upper, leak=leak_met, h_perp=h_perp, rho=rho)
+    loss_bound = bounds.refreshed_loss(p, q, eps_g=eps_g, upper=upper, leak=leak, h_perp=h_perp, rho=rho)
     return Contraction(
         earlier=earlier,
         later=later,
@@ -192,8 +254,10 @@ def measure(
         mu=mu,
         upper=upper,
         leak=leak,
+        mu_met=met.mu,
         leak_met=leak_met,
-        nu=nu,
+        leak_back=met.leak_back,
+        nu=met.nu,
         h_perp=h_perp,
         slope_in=slope_in,
         slope_out=slope_out,
@@ -202,10 +266,11 @@ def measure(
         inside=tuple(inside),
         outside=tuple(outside),
         loss=tuple(losses),
-        paper=tuple(float(bounds.paper_contraction(inside[0], alpha, mu, t)) for t in range(steps + 1)),
-        comparison=tuple(float(each) for each in p),
+        paper=tuple(map(float, bounds.paper_contraction(inside[0], alpha, mu, count))),
+        comparison=tuple(map(float, p)),
+        closed=closed,
         directional=tuple(directional),
-        loss_bound=tuple(float(each) for each in loss_bound),
+        loss_bound=tuple(map(float, loss_bound)),
     )
 
 
@@ -217,11 +282,11 @@ def figure(result: Contraction) -> Figure:
         drawn = Figure(figsize=(12, 3.8))
         left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.8, 1), gridspec_kw={"wspace": 0.26})
         left.plot(steps, result.inside, "o-", color=tone, linewidth=2.4, label="measured", markersize=4)
-        left.plot(steps, result.directional, "--", color=INK, label="bound T5(a), leak and drift as met")
         left.plot(steps, result.paper, ":", color="#D55E00", linewidth=2, label="the paper's bound")
-        left.plot(
-            steps, result.comparison, color=FAINT, linewidth=1.2, label="bound T5(b), largest constants of the path"
-        )
+        left.plot(steps, result.directional, "--", color=INK, label="T5(a), curvature and leak as met")
+        if result.closed:
+            left.plot(steps, result.closed, "-.", color=FAINT, linewidth=1.4, label="T5(c), worst of the path")
+        left.plot(steps, result.comparison, color=FAINT, linewidth=1.2, label="T5(b), worst of the path")
         left.set(yscale="log", title="inside S: ‖P(θ − θ*)‖", xlabel="exact refresh step")
         left.legend(frameon=False, fontsize=8.5)
         middle.plot(steps, result.outside, "o-", color=tone, linewidth=2.4, markersize=4)

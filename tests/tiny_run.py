@@ -1,0 +1,80 @@
+"""A run small enough to be made again and again, and ways to stop it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from toymdrl import pipeline
+from toymdrl.claims import claims
+from toymdrl.config import RunConfig
+from toymdrl.domains import DOMAINS
+from toymdrl.grpo import GRPOConfig
+from toymdrl.model import ModelConfig, Policy
+from toymdrl.pipeline import Observer, Stage, execute, stages
+from toymdrl.pretrain import WarmStartConfig
+from toymdrl.runs import RunDirectory
+
+TINY = RunConfig(
+    preset="smoke",
+    order=("math", "qa"),
+    threads=1,
+    model=ModelConfig(layers=1, width=8, heads=1, neurons=8),
+    warm_start=WarmStartConfig(steps=6, batch=8),
+    grpo=GRPOConfig(steps=4, prompts=2, group=4, updates=2),
+    refresh=GRPOConfig(steps=3, prompts=2, group=4, anneal=False),
+    refresh_steps=(1, 3),
+)
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+class Interrupter(Observer):
+    """Stops a run after so many steps; remembers warnings."""
+
+    def __init__(self, steps: int = 10**9, checkpoint: str = "") -> None:
+        self.steps = steps
+        self.at = checkpoint
+        self.warnings: list[str] = []
+
+    def checkpoint(self, name: str, scores: dict[str, float]) -> None:
+        if name == self.at:
+            raise Interrupted
+
+    def step(self, stage: Stage, metrics: dict[str, float]) -> None:
+        self.steps -= 1
+        if self.steps == 0:
+            raise Interrupted
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save after every step; score by a cheap stand-in that still depends on every weight."""
+    monkeypatch.setattr(pipeline, "SAVE_SECONDS", -1.0)
+
+    def evaluate(policy: Policy) -> dict[str, float]:
+        total = sum(float(weight.detach().double().square().sum()) for weight in policy.parameters())
+        return {key: total + index for index, key in enumerate(DOMAINS)}
+
+    monkeypatch.setattr(pipeline, "evaluate", evaluate)
+
+
+def finish(out: Path, config: RunConfig = TINY, observer: Observer | None = None) -> RunDirectory:
+    run = RunDirectory.create(out, config)
+    with run.lock():
+        execute(run, stages(config), observer or Observer())
+        run.write_results(claims(config, run.checkpoints, None))
+    return run
+
+
+def content(run: RunDirectory) -> dict[str, bytes]:
+    """Bytes of all results, and of the log without its clock."""
+    files = {path.name: path.read_bytes() for path in (run.path / "checkpoints").iterdir()}
+    files["results.json"] = (run.path / "results.json").read_bytes()
+    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in run.metrics()]
+    files["metrics"] = json.dumps(lines).encode()
+    return files
