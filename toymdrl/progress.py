@@ -13,15 +13,15 @@ RL_STEP = 2
 
 
 ANALYSES = {
-    "edits": 10,
-    "routes": 120,
-    "damage": 700,
-    "cosines": 650,
-    "conflict": 850,
-    "rollback": 450,
+    "edits": 12,
+    "routes": 180,
+    "damage": 900,
+    "cosines": 560,
+    "conflict": 570,
+    "rollback": 380,
     "contraction": 350,
     "refresh": 1,
-    "alternation": 250,
+    "alternation": 130,
 }
 """The same of each analysis."""
 

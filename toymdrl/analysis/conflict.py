@@ -143,11 +143,13 @@ def measure(
         return Removal(what, basis.shape[1], share, undone(delta - held))
 
     removals = []
+    # The first columns of a random basis are a random basis.
+    bases = [random_basis(delta, sizes[-1], generator) for _ in range(RANDOM_SUBSPACES)]
     for size in sizes:
         top = removal("top", pairs.vectors[:, :size])
         shrunk = undone((1 - top.norm_share**0.5) * delta)
         removals += [top, Removal("shrink", size, top.norm_share, shrunk)]
-        removals += [removal("random", random_basis(delta, size, generator)) for _ in range(RANDOM_SUBSPACES)]
+        removals += [removal("random", basis[:, :size]) for basis in bases]
         removals += [removal(name, basis[:, :size]) for name, basis in others.items() if size <= basis.shape[1]]
     rest = delta - project(pairs.vectors[:, : sizes[-1]], delta)
     split = [_split(pairs, delta, size) for size in sizes]
