@@ -9,6 +9,8 @@ from toymdrl.explain import CONTRACTION_KL, Explanation
 from toymdrl.style import title
 
 Entry = dict[str, Any]
+CONTRACTED = 0.8
+"""Share of the harmful component that may be left where the text says that it shrinks."""
 
 
 @dataclass(frozen=True)
@@ -166,15 +168,18 @@ def _sampled(r: Refresh, harmed: str) -> Chapter:
     """What the sampled refresh moves."""
     last = next(step for step in r.path if step.steps == r.further.steps)
     first = r.path[0]
+    inside, outside = last.inside / first.inside, last.outside / first.outside
+    back = "The harmful component shrinks" if inside < CONTRACTED else "Points come back, the weights do not"
     return Chapter(
         "C10",
-        "It wins back points more than it walks back",
+        back,
         f"In {_steps(last.steps)} {harmed} gains {last.gains[r.harmed]:+.1f} points, {r.recovery(last):.0%} of what it "
         f"had lost; the others move by {r.collateral(last):.1f} points on average. From its own checkpoint, where "
         f"nothing is to be repaired, as many steps gain {r.further.gains[r.harmed]:+.1f}: the rest is repair. Its "
-        f"distance from that checkpoint inside {r.size} conflict directions goes to {last.inside / first.inside:.0%}, "
-        f"outside to {last.outside / first.outside:.0%}; {last.moved_share:.0%} of the step's squared length lies "
-        f"inside, where a random step would have {r.size / r.coordinates:.2%}.",
+        f"distance from that checkpoint goes to {inside:.0%} inside {r.size} conflict directions and to {outside:.0%} "
+        f"outside{'' if inside < CONTRACTED else ': sampled steps of Adam are not the contraction of C9'}. Of the "
+        f"squared length of what they add, {last.moved_share:.0%} lies inside, where a random step would have "
+        f"{r.size / r.coordinates:.2%}.",
         "refresh",
         "Distance from the harmed domain's checkpoint; points gained by refresh step; the same steps where nothing is "
         "to be repaired",
