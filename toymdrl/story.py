@@ -119,17 +119,21 @@ def _explained(e: Explanation, claims: dict[str, Entry], repair: Chapter) -> lis
     ]
     if e.contraction:
         c = e.contraction
-        holds = "holds" if measured["C9"]["paper_bound_holds"] else "is broken"
+        if measured["C9"]["paper_bound_holds"]:
+            paper = "The paper's bound holds over these steps, although it leaves out what follows."
+        else:
+            paper = "The paper's bound is broken, for what it leaves out."
         found.append(
             Chapter(
                 "C9",
-                "A refresh contracts it, down to a floor",
+                "A refresh contracts it" if c.inside[-1] < c.inside[0] else "A refresh does not contract it here",
                 f"Exact gradient descent on {harmed}'s loss with a KL weight of {CONTRACTION_KL:g}, from a minimum "
                 f"displaced by the real update: in {len(c.inside) - 1} steps the part inside {c.size} conflict "
-                f"directions shrinks to {measured['C9']['inside_left']:.0%} and the loss to "
-                f"{measured['C9']['loss_left']:.0%}, while the part outside stays. The paper's bound {holds}: over a "
-                "displacement this large the curvature turns, and what is outside leaks in. With curvature and leak as "
-                "they are met on the way (T5) the bound holds, "
+                f"directions goes to {measured['C9']['inside_left']:.0%} and the loss to "
+                f"{measured['C9']['loss_left']:.0%}; the part outside, to {c.outside[-1] / c.outside[0]:.0%}. {paper} "
+                "Over a displacement this large the curvature turns (the steepest direction is "
+                f"{c.start / c.upper:.1f} times as steep at its end, which limits the step size), and what is outside "
+                "leaks in. With curvature and leak as met on the way (T5) the bound holds, and says "
                 f"{measured['C9']['repaired_bound_over_measured']:.1f} times what is left after the last step.",
                 "contraction",
                 "The harmful component step by step, with the paper's and the repaired bounds",

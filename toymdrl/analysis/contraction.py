@@ -44,6 +44,8 @@ class Contraction:
     mu: float
     upper: float
     """Curvature on S is between these, at theta*."""
+    start: float
+    """Largest |curvature| at theta_0, where the refresh starts."""
     leak: float
     """||P H Q|| at theta*."""
     mu_met: tuple[float, ...]
@@ -204,7 +206,10 @@ def measure(
     eigenvalues = np.linalg.eigvalsh((inner + inner.T) / 2)
     mu, upper = float(eigenvalues[0]), float(eigenvalues[-1])
     leak = float(torch.linalg.matrix_norm(image - basis @ (basis.T @ image), 2))
-    alpha = 1 / (mu + upper)  # half of the largest step that T5 admits
+    with at(module, star + delta):
+        start = float(np.abs(top_eigenpairs(Hessian(module, loss), 1, tolerance=0.05).values[0]))
+    # Half of the largest step that T5 admits, for the steeper end: a displacement this large may meet more curvature.
+    alpha = 1 / (mu + max(upper, start))
 
     errors, slopes, losses = [delta], [], []
     for _ in range(steps + 1):
@@ -253,6 +258,7 @@ def measure(
         gradient_after=eps_g,
         mu=mu,
         upper=upper,
+        start=start,
         leak=leak,
         mu_met=met.mu,
         leak_met=leak_met,

@@ -124,7 +124,7 @@ def figure(result: Refresh) -> Figure:
         ):
             values = [getattr(step, name) / getattr(first, name) for step in result.path]
             left.plot(steps, values, line, color=tone, linewidth=2, markersize=4.5, label=label)
-        left.set(title=f"distance from {title(result.harmed)}'s checkpoint", xlabel="refresh step", ylim=(0, None))
+        left.set(title=f"distance from {title(result.harmed)}'s checkpoint", xlabel="refresh step", ylim=(0, 1.15))
         left.set_ylabel("share of the distance at step 0")
         left.legend(frameon=False, fontsize=8.5)
         for name in first.gains:
@@ -132,7 +132,7 @@ def figure(result: Refresh) -> Figure:
             width = 2.4 if name == result.harmed else 1.4
             middle.plot(steps, gains, "o-", color=colour(name), linewidth=width, markersize=4.5, label=title(name))
         middle.axhline(result.damage, color=FAINT, linestyle=":", linewidth=1.2)
-        middle.text(steps[-1], result.damage, "lost before", ha="right", va="bottom", color=FAINT, fontsize=8.5)
+        middle.text(0, result.damage, "lost before", ha="left", va="bottom", color=FAINT, fontsize=8.5)
         middle.set(title="points gained", xlabel="refresh step")
         middle.legend(frameon=False, fontsize=8.5)
         same = min(result.path, key=lambda step: abs(step.steps - result.further.steps))
