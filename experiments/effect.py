@@ -3,7 +3,8 @@
 Claims     C1: after Code → Math → QA → CW, Math is worse than right after its own stage. C10: three further steps on
            Math win much of that back, at little cost to the other domains, and raise the average.
 Measured   Exact expected rewards on unseen prompts, in points, from the results.json of `toymdrl run --seed S`.
-Control    For C10: what three steps on each of the other domains do to Math.
+Control    For C10: what three steps on each of the other domains do to Math; and what three steps on Math do right
+           after its own stage, where nothing is to be repaired.
 Seeds      0 to 4; the preset was chosen on 100 to 105 (regime.py).
 Bands      1. Math loses at least 8 points in at least 4 of 5 seeds.
            2. Three Re-Math steps win back at least 40 % of that, the mean of the seeds' shares.
@@ -52,7 +53,7 @@ def judge(rows: list[dict[str, Any]]) -> str:
     """The page: every seed, the means with intervals, the bands."""
     harm = [row["claims"]["C1"]["measured"] for row in rows]
     cure = [row["claims"]["C10"]["measured"] for row in rows]
-    control = [row["claims"]["C10"]["control"]["points"] for row in rows]
+    control, further = ([row["claims"]["C10"]["control"][key] for row in rows] for key in ("points", "further"))
     lost, back = [each["points_lost"] for each in harm], [each["points_won_back"] for each in cure]
     others = [each["mean_change_of_others"] for each in cure]
     falls = {key: statistics.mean(each["change_of_others"][key] for each in cure) for key in DOMAINS if key != "math"}
@@ -87,7 +88,8 @@ def judge(rows: list[dict[str, Any]]) -> str:
         "Mean and 95 % t interval over seeds, in points:",
         "",
         f"- Math lost: {interval(lost)}",
-        f"- Math won back in 3 steps: {interval(back)}; control, 3 steps on another domain: {interval(control)}",
+        f"- Math won back in 3 steps: {interval(back)}; controls: 3 steps on another domain {interval(control)};",
+        f"  3 steps on Math right after its own stage {interval(further)}",
         f"- other domains moved in those steps: {interval(others)}",
         f"- average score gained by those steps: {interval(gains)}",
         "",

@@ -59,6 +59,7 @@ def measure(run: RunDirectory) -> Row:
     c = e.contraction
     if c is None:
         raise SystemExit(f"{run.path} has no contraction")
+    refreshed = next(step for step in e.refresh.path if step.steps == e.refresh.further.steps)
     return {
         "seed": run.config.seed,
         "largest_cosine": e.cosines.largest,
@@ -84,6 +85,8 @@ def measure(run: RunDirectory) -> Row:
         "bound_over_measured": min(a / b for a, b in zip(c.comparison, c.inside, strict=True)),
         "directional_over_measured": max(a / b for a, b in zip(c.directional[:6], c.inside[:6], strict=True)),
         "paper_over_measured": min(a / b for a, b in zip(c.paper, c.inside, strict=True)),
+        "refresh_inside": refreshed.inside / e.refresh.path[0].inside,
+        "refresh_share": refreshed.moved_share,
         "transfer_shared": e.routes.rank_correlation("shared"),
         "transfer_curved": e.routes.rank_correlation("whole_curved"),
     }
@@ -119,6 +122,8 @@ MORE = [
     ("overlap of two halves' 16 directions", "halves"),
     ("pairs for which T2 certifies second order", "certified"),
     ("the paper's C9 bound / measured, least", "paper_over_measured"),
+    ("sampled refresh, 3 steps: distance left inside the 32 directions", "refresh_inside"),
+    ("sampled refresh, 3 steps: share of its squared length inside", "refresh_share"),
     ("C6: rank correlation, direction on shared neurons", "transfer_shared"),
     ("C6: rank correlation, with curvature, all weights", "transfer_curved"),
 ]
