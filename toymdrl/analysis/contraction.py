@@ -294,11 +294,13 @@ def figure(result: Contraction) -> Figure:
             left.plot(steps, result.closed, "-.", color=FAINT, linewidth=1.4, label="T5(c), worst of the path")
         left.plot(steps, result.comparison, color=FAINT, linewidth=1.2, label="T5(b), worst of the path")
         left.set(yscale="log", title="inside S: ‖P(θ − θ*)‖", xlabel="exact refresh step")
-        left.legend(frameon=False, fontsize=8.5)
+        left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         middle.plot(steps, result.outside, "o-", color=tone, linewidth=2.4, markersize=4)
         middle.set(title="outside: ‖Q(θ − θ*)‖", xlabel="exact refresh step")
         middle.set_ylim(0, 1.2 * max(result.outside))
         right.plot(steps, result.loss, "o-", color=tone, linewidth=2.4, markersize=4)
         right.set(title=f"{title(result.earlier)}: loss above θ*", xlabel="exact refresh step")
         right.set_ylim(bottom=0)
+        for axes in (left, middle, right):
+            axes.set_xticks(list(steps)[::2])
     return drawn
