@@ -1,0 +1,40 @@
+"""Profiles, and the acceptance rates of conditional statements, told at the end.
+
+pytest theory                                  the default profile, the same examples every time
+pytest theory --hypothesis-profile thorough    thirty times as many, other ones every time
+python theory/thorough.py                      the same in parts: an interrupted one goes on where it was
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import settings
+
+from theory.instances import Accept
+
+EXAMPLES, ACCEPTED = 60, 1000
+"""Examples of a hypothesis test, and draws that a conditional statement must accept, in the default profile."""
+THOROUGH = 30
+
+settings.register_profile("theory", deadline=None, derandomize=True, max_examples=EXAMPLES)
+settings.register_profile("thorough", deadline=None, max_examples=THOROUGH * EXAMPLES)
+settings.load_profile("theory")
+
+
+@pytest.fixture
+def accept(record_property: Callable[[str, object], None]) -> Iterator[Accept]:
+    """Draws for a conditional statement; see Accept."""
+    scale = max(1, settings().max_examples // EXAMPLES)
+    draws = Accept(ACCEPTED * scale, seed=0 if scale == 1 else None)
+    yield draws
+    record_property("accepted", f"{draws.accepted:,} of {draws.drawn:,} draws accepted ({draws.rate:.0%})")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which share of its draws each conditional statement accepted."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.stats.get(kind, [])]
+    told = {each.nodeid.removeprefix("theory/"): dict(each.user_properties).get("accepted") for each in reports}
+    lines = [f"{name}: {rate}" for name, rate in sorted(told.items()) if rate]
+    if lines:
+        terminalreporter.section("conditional statements")
+        terminalreporter.write_line("\n".join(lines))
