@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from theory.instances import Accept
 
-EXAMPLES, ACCEPTED = 60, 1000
+EXAMPLES, ACCEPTED = 100, 1000
 """Examples of a hypothesis test, and draws that a conditional statement must accept, in the default profile."""
 THOROUGH = 30
 

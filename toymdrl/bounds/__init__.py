@@ -12,7 +12,9 @@ from toymdrl.bounds.arrays import Array
 from toymdrl.bounds.collateral import best_refresh_steps, collateral, displacement, partial_refresh, selectivity
 from toymdrl.bounds.cosines import chance_cosine, damage_at_cosine, dilution, dilution_variance, revealed_cosine
 from toymdrl.bounds.cycle import cycle_change, cycle_error, cycle_error_second
+from toymdrl.bounds.order import order_difference, order_gap, refreshed_last
 from toymdrl.bounds.policy import kl_bound, kl_remainder, reward_change
+from toymdrl.bounds.quadrature import quadrature_error, rough_quadrature_error, rule_distance
 from toymdrl.bounds.refresh import (
     gradient_dominated,
     leak_of_angle,
@@ -24,9 +26,28 @@ from toymdrl.bounds.refresh import (
     refresh_step,
     refreshed_loss,
 )
-from toymdrl.bounds.rollback import damped_share, random_rollback, rollback_remainder
+from toymdrl.bounds.rollback import (
+    best_rollback,
+    damped_gain,
+    damped_share,
+    greedy_share,
+    random_rollback,
+    random_rollback_variance,
+    rollback_gain,
+    rollback_range,
+    rollback_remainder,
+    rollback_scores,
+)
+from toymdrl.bounds.stopping import best_stopping_range, refresh_gain, short_refresh
 from toymdrl.bounds.storage import adam_step, lost_below
-from toymdrl.bounds.subspace import best_subspace_error, localisation_error, localised_damage_error, split_range
+from toymdrl.bounds.subspace import (
+    best_subspace_error,
+    least_damage_tail,
+    least_tail,
+    localisation_error,
+    localised_damage_error,
+    split_range,
+)
 from toymdrl.bounds.taylor import (
     damage_range,
     difference_quotient_error,
@@ -37,12 +58,21 @@ from toymdrl.bounds.taylor import (
     taylor_remainder,
     trapezoid_remainder,
 )
-from toymdrl.bounds.transfer import helps, interaction_remainder
+from toymdrl.bounds.transfer import (
+    helpful_cosine,
+    helps,
+    interaction_remainder,
+    joint_damage,
+    shapley_share,
+    transfer_change,
+)
 
 __all__ = [
     "Array",
     "adam_step",
     "best_refresh_steps",
+    "best_rollback",
+    "best_stopping_range",
     "best_subspace_error",
     "chance_cosine",
     "collateral",
@@ -51,6 +81,7 @@ __all__ = [
     "cycle_error_second",
     "damage_at_cosine",
     "damage_range",
+    "damped_gain",
     "damped_share",
     "difference_quotient_error",
     "dilution",
@@ -60,29 +91,48 @@ __all__ = [
     "dominance_window",
     "gradient_dominated",
     "gradient_remainder",
+    "greedy_share",
+    "helpful_cosine",
     "helps",
     "interaction_remainder",
+    "joint_damage",
     "kl_bound",
     "kl_remainder",
     "leak_of_angle",
+    "least_damage_tail",
+    "least_tail",
     "localisation_error",
     "localised_damage_error",
     "lost_below",
     "noise_floor",
+    "order_difference",
+    "order_gap",
     "over_recovery",
     "paper_contraction",
     "partial_refresh",
+    "quadrature_error",
     "random_rollback",
+    "random_rollback_variance",
     "recovered_loss",
     "refresh_closed",
+    "refresh_gain",
     "refresh_path",
     "refresh_step",
+    "refreshed_last",
     "refreshed_loss",
     "revealed_cosine",
     "reward_change",
+    "rollback_gain",
+    "rollback_range",
     "rollback_remainder",
+    "rollback_scores",
+    "rough_quadrature_error",
+    "rule_distance",
     "selectivity",
+    "shapley_share",
+    "short_refresh",
     "split_range",
     "taylor_remainder",
+    "transfer_change",
     "trapezoid_remainder",
 ]

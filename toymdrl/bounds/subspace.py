@@ -32,3 +32,17 @@ def best_subspace_error(eigenvalues: ArrayLike, k: int) -> float:
     """T4(c): min ||H - PHP|| over subspaces of k dimensions: the next largest |eigenvalue|."""
     sizes = np.sort(np.abs(np.asarray(eigenvalues, dtype=np.float64)))[::-1]
     return float(sizes[k])
+
+
+def least_tail(eigenvalues: ArrayLike, k: int) -> Array:
+    """T4(d): min E||Q delta||^2 over subspaces of k dimensions, from the eigenvalues of E delta delta^T."""
+    (values,) = arrays(eigenvalues)
+    return np.sort(values)[..., : values.shape[-1] - k].sum(axis=-1)
+
+
+def least_damage_tail(eigenvalues: ArrayLike, k: int) -> Array:
+    """T4(d): min E||delta - Pi delta||_H^2 / 2, Pi H-orthogonal, from the eigenvalues of H E delta delta^T.
+
+    T4(f): the least D2 that k coordinates leave out, from all h_i delta_i^2, for a diagonal H >= 0.
+    """
+    return least_tail(eigenvalues, k) / 2
