@@ -143,7 +143,8 @@ def main() -> None:
         fit, unseen = (loss_of(texts("A", split)) for split in ("train", "eval"))
         m = examine(model(), before, after, fit, unseen)
     predicted = m["first"] + m["second"]
-    within, local = 0.5 <= predicted / m["damage"] <= 2, m["top"] >= 3 * m["shrink"]
+    harmed = m["damage"] > 0
+    within, local = harmed and 0.5 <= predicted / m["damage"] <= 2, harmed and m["top"] >= 3 * m["shrink"]
     print(f"damage {m['damage']:+.3f} nats: first order {m['first']:+.3f}, second order {m['second']:+.3f}")
     print(f"{DIRECTIONS} directions undo {m['top']:.0%}, shrinking {m['shrink']:.0%}, random {m['random']:.0%}")
     print(f"prediction within a factor 2: {'met' if within else 'not met'}")

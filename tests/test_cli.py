@@ -1,10 +1,12 @@
 """The command line: exit status, one clear line for each mistake, and nothing written."""
 
+import copy
 import json
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,9 @@ import pytest
 from toymdrl.cli import main
 from toymdrl.config import PRESETS
 from toymdrl.domains import DOMAINS
-from toymdrl.explain import MEASURES
+from toymdrl.explain import MEASURES, load_explanation
 from toymdrl.runs import RunDirectory
+from toymdrl.story import chapters
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,39 @@ def test_a_run_without_analysis_can_be_given_one_later(tmp_path: Path) -> None:
     assert main(["resume", "--quiet", str(run)]) == 0
     assert len(json.loads((run / "results.json").read_text())["claims"]) == 12
     assert (run / "checkpoints" / "base.safetensors").stat().st_mtime_ns == base
+    # And it can be left out again, whole or, as after a failure, in part.
+    for missing in ([], [run / "analysis" / "routes.json"]):
+        for file in missing:
+            file.unlink()
+        assert main(["resume", "--quiet", "--no-analysis", str(run)]) == 0
+        assert main(["report", str(run)]) == 0
+        assert set(json.loads((run / "results.json").read_text())["claims"]) == {"C1", "C10"}
+
+
+def test_the_story_follows_the_numbers(smoke: Path) -> None:
+    run = RunDirectory.open(smoke)
+    explanation, claims = load_explanation(run), run.results()["claims"]
+    assert explanation is not None
+    refreshed = explanation.refresh
+
+    def headings(cosine: float, recovered: float, left: float, gain: float) -> set[str]:
+        told = copy.deepcopy(claims)
+        told["C2"]["measured"]["largest_cosine"] = cosine
+        told["C8"]["measured"]["recovered"] = recovered
+        told["C9"]["measured"]["inside_left"] = left
+        told["C7"]["measured"] |= {"actual": gain, "second": gain, "first": 0.0}
+        gains = dict.fromkeys(refreshed.path[0].gains, 0.0) | {refreshed.harmed: gain}
+        path = tuple(replace(step, gains=gains, inside=left) for step in refreshed.path)
+        path = (replace(path[0], inside=1.0), *path[1:])
+        control = replace(refreshed.further, gains=dict.fromkeys(gains, 0.0))
+        other = replace(explanation, refresh=replace(refreshed, path=path, further=control))
+        return {chapter.heading for chapter in chapters(told, other)}
+
+    found, none = headings(0.01, 0.9, 0.5, 9.0), headings(0.5, 0.0, 1.5, -9.0)
+    assert {"The gradients hardly meet", "It lives in a few directions", "A refresh contracts it"} <= found
+    assert {"Harm is second-order", "The harmful component shrinks"} <= found
+    assert {"Some gradients meet", "How much lives in a few directions", "What gradient and Hessian say"} <= none
+    assert {"A refresh does not contract it here", "No more than further training"} <= none
 
 
 @pytest.mark.parametrize("damage", ["removed", "emptied", "of other checkpoints", "of another form"])

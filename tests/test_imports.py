@@ -12,7 +12,19 @@ PACKAGE = Path(toymdrl.__file__).parent
 FLOW = [
     *("vocab", "streams", "plain", "parameters", "checkpoints", "curvature", "bounds", "domains", "forest", "model"),
     *("rollout", "grpo", "pretrain", "exact", "config", "training", "files", "style", "provenance", "runs", "pipeline"),
-    *("analysis", "subject", "explain", "claims", "figures", "story", "report", "progress", "cli", "__main__"),
+    *(
+        "analysis",
+        "subject",
+        "explain",
+        "claims",
+        "claimtable",
+        "figures",
+        "story",
+        "report",
+        "progress",
+        "cli",
+        "__main__",
+    ),
 ]
 # Pieces that must stay apart although the flow would allow it.
 APART = {

@@ -134,6 +134,52 @@ def test_no_conflict_is_found_where_the_update_avoids_the_curvature(
     assert pair.second == pytest.approx(0, abs=1e-9)
 
 
+def test_no_analysis_finds_harm_where_there_is_none(planted: Tensor, generator: torch.Generator) -> None:
+    """Shares of no damage are 0, no certificate is given, and nothing is won back."""
+    free = draw(generator)
+    free = free - planted @ (planted.T @ free)
+    loss, point = quadratic(curved(planted)), Point()
+    found = find_conflict(loss, free, torch.Generator().manual_seed(1))
+    assert {each.recovered for each in found.removals} == {0.0}
+    (pair,) = damage.decompose(point, loss, read(point), {"B": free}, earlier="A")
+    assert pair.eta is None
+    assert len(pair.nodes) == 1 + damage.NODES[0]  # no quadrature refines a damage that is none
+    back = rollback.measure(
+        point,
+        loss,
+        {"A": loss},
+        {"A": loss},
+        read(point),
+        free,
+        product=curved(planted) @ free,
+        fisher=torch.ones(SIZE, dtype=torch.float64),
+        neurons=None,
+        generator=torch.Generator().manual_seed(1),
+        earlier="A",
+    )
+    assert {trial.recovered for trial in back.trials} == {0.0}
+    here = read(point)
+    refreshed = refresh.measure(
+        here,
+        {0: (free, {"A": 70.0, "B": 40.0}), 3: (free, {"A": 70.0, "B": 40.0})},
+        (3, here, {"A": 70.0, "B": 40.0}),
+        {"A": 70.0, "B": 40.0},
+        basis=planted,
+        harmed="A",
+    )
+    assert [refreshed.recovery(step) for step in refreshed.path] == [0.0, 0.0]
+    flat = routes.measure(
+        point,
+        {"A": loss, "B": loss},
+        here,
+        {"A": free, "B": 2 * free},
+        activities={name: torch.arange(100, dtype=torch.float64) for name in ("A", "B")},
+        neurons=torch.arange(SIZE).view(-1, 4),
+    )
+    assert all(abs(each.gained) < 1e-9 and abs(each.interaction) < 1e-9 for each in flat.transfers)
+    assert flat.rank_correlation("whole") is None
+
+
 def test_rollback_puts_back_the_planted_coordinates(generator: torch.Generator) -> None:
     guilty = torch.randperm(SIZE, generator=generator)[:4]
     diagonal = torch.zeros(SIZE, dtype=torch.float64)
@@ -144,6 +190,7 @@ def test_rollback_puts_back_the_planted_coordinates(generator: torch.Generator) 
     found = rollback.measure(
         point,
         harmed,
+        {"A": harmed, "B": price},
         {"A": harmed, "B": price},
         read(point),
         delta,
@@ -227,6 +274,10 @@ def test_alternating_steps_are_one_step_but_for_the_order(generator: torch.Gener
     found = alternation.measure(Point(), losses, draw(generator))
     assert found.deviation <= found.deviation_bound
     assert found.deviation < 0.5 * found.step
+    first, last = found.domains[0], found.domains[-1]
+    assert found.recency == pytest.approx(
+        (found.gain(first, reverse=True) - found.gain(first) + found.gain(last) - found.gain(last, reverse=True)) / 2
+    )
     assert found.swap_error < 0.2
     mean = [sum(series) for series in zip(*found.forward.values(), strict=True)]
     assert all(after < before for before, after in pairwise(mean))

@@ -6,6 +6,7 @@ One run has no interval and gives no verdict; verdicts come from many seeds (exp
 from typing import Any
 
 from toymdrl.analysis import rollback
+from toymdrl.analysis.conflict import Removal
 from toymdrl.analysis.edits import FORMATS
 from toymdrl.config import RunConfig, headline_domain, headline_refresh
 from toymdrl.explain import ROLLBACK_BUDGET, Explanation
@@ -53,6 +54,8 @@ def claims(config: RunConfig, checkpoints: list[Checkpoint], explanation: Explan
     found = _from_scores(config, harmed, {entry["name"]: entry for entry in checkpoints})
     if explanation:
         found |= _from_analyses(explanation)
+        r = explanation.refresh
+        found["C10"][0]["selectivity"] = {step.steps: r.selectivity(step) for step in r.path if step.steps}
     return {
         key: {"paper": PAPER[key], "measured": measured, "interval": None, "control": control, "verdict": None}
         for key, (measured, control) in sorted(found.items(), key=lambda item: int(item[0][1:]))
@@ -96,6 +99,17 @@ def _from_scores(
         "further": further["scores"][harmed] - own["scores"][harmed] if further else None,
     }
     return {"C1": (harm, None), "C10": (cure, control)}
+
+
+def _mean_gain(trial: rollback.Trial) -> float:
+    """Points gained on average over all domains."""
+    return -sum(trial.changes.values()) / len(trial.changes)
+
+
+def _largest_others(e: Explanation) -> list[Removal]:
+    """The comparison subspaces of C8, each at its largest."""
+    own = {"top", "shrink", "random"}
+    return list({each.what: each for each in e.conflict.removals if each.what not in own}.values())
 
 
 def _from_analyses(e: Explanation) -> dict[str, tuple[Entry, Entry | None]]:
@@ -146,7 +160,10 @@ def _from_analyses(e: Explanation) -> dict[str, tuple[Entry, Entry | None]]:
             "certificate": head.eta,
             "pairs_worth_explaining": sum(each.actual >= WORTH_EXPLAINING for each in e.damage.pairs),
         },
-        {"what": "error of the exact form, Hessian averaged along the path", "points": head.closure},
+        {
+            "what": "largest error of the exact form, Hessian averaged along the path, over all pairs",
+            "points": max(abs(each.closure) for each in e.damage.pairs),
+        },
     )
     size = max(each.size for each in e.conflict.removals if each.what == "top")
     found["C8"] = (
@@ -154,57 +171,61 @@ def _from_analyses(e: Explanation) -> dict[str, tuple[Entry, Entry | None]]:
             "directions": size,
             "recovered": e.conflict.recovered("top", size),
             "share_of_quadratic_form": (e.conflict.positive[-1] + e.conflict.negative[-1]) / e.conflict.quadratic,
-            "overlap_of_halves": e.conflict.halves_overlap,
+            "overlap_of_halves": {"directions": e.conflict.halves_size, "overlap": e.conflict.halves_overlap},
         },
         {
             "what": "random subspaces of as many directions; shrinking the update by the same norm",
             "random": e.conflict.recovered("random", size),
             "shrink": e.conflict.recovered("shrink", size),
+            "others": [
+                {"what": each.what, "directions": each.size, "norm_share": each.norm_share, "recovered": each.recovered}
+                for each in _largest_others(e)
+            ],
         },
     )
     if e.contraction:
-        steps = len(e.contraction.inside) - 1
+        c = e.contraction
         found["C9"] = (
             {
-                "steps": steps,
-                "inside_left": e.contraction.inside[-1] / e.contraction.inside[0],
-                "loss_left": e.contraction.loss[-1] / e.contraction.loss[0],
-                "paper_bound_holds": all(
-                    p <= bound * (1 + 1e-6) for p, bound in zip(e.contraction.inside, e.contraction.paper, strict=True)
-                ),
-                "repaired_bound_over_measured": e.contraction.directional[-1] / e.contraction.inside[-1],
+                "steps": len(c.inside) - 1,
+                "inside_left": c.inside[-1] / c.inside[0],
+                "loss_left": c.loss[-1] / c.loss[0],
+                "paper_bound_holds": c.holds(c.paper),
+                "repaired_bound_holds": c.holds(c.directional) and c.holds(c.comparison),
+                "repaired_bound_over_measured": c.directional[-1] / c.inside[-1],
+                "loss_bound_over_measured": c.loss_bound[-1] / c.loss[-1],
+                "polished": {"moved": c.moved, "gradient": [c.gradient_before, c.gradient_after]},
             },
-            {
-                "what": "what stays of the part outside the subspace",
-                "outside_left": e.contraction.outside[-1] / e.contraction.outside[0],
-            },
+            {"what": "what stays of the part outside the subspace", "outside_left": c.outside[-1] / c.outside[0]},
         )
-    best = e.rollback.best()
+    best, shrunk = e.rollback.best(), e.rollback.best(rollback.SHRINK)
     found["C11"] = (
         {
             "budget": ROLLBACK_BUDGET,
             "recovered": e.rollback.recovered(rollback.CURVATURE, ROLLBACK_BUDGET),
             "best_budget_for_the_average": best.budget,
-            "average_gain_at_best": -sum(best.changes.values()) / len(best.changes),
+            "average_gain_at_best": _mean_gain(best),
         },
         {
             "what": "random coordinates, as many; shrinking the update by the same norm",
             "random": e.rollback.recovered(rollback.RANDOM, ROLLBACK_BUDGET),
             "shrink": e.rollback.recovered(rollback.SHRINK, ROLLBACK_BUDGET),
+            "average_gain_of_shrinking_at_its_best": _mean_gain(shrunk),
         },
     )
-    gained = {name: series[0] - series[-1] for name, series in e.alternation.forward.items()}
     found["C12"] = (
         {
             "deviation_share": e.alternation.deviation / e.alternation.step,
-            "points_gained": gained,
+            "deviation_bound_share": e.alternation.deviation_bound / e.alternation.step,
+            "points_gained": {name: e.alternation.gain(name) for name in e.alternation.domains},
+            "gained_by_coming_last": e.alternation.recency,
             "order_effect_predicted_within": e.alternation.swap_error,
             "pareto_before": e.alternation.pareto[0],
             "pareto_after": e.alternation.pareto[-1],
         },
         {
             "what": "the same cycles in reversed order",
-            "points_gained": {name: series[0] - series[-1] for name, series in e.alternation.reversed.items()},
+            "points_gained": {name: e.alternation.gain(name, reverse=True) for name in e.alternation.domains},
         },
     )
     return found

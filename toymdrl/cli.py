@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     for each in (resume, report):
         each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     for each in (run, resume):
-        each.add_argument("--no-analysis", action="store_true", help="only train and refresh: half of the time")
+        each.add_argument("--no-analysis", action="store_true", help="only train and refresh: a third of the time")
         each.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
     return parser
 

@@ -101,8 +101,12 @@ def _cosines(subject: Subject) -> Cosines:
 
 
 def _conflict(subject: Subject) -> Conflict:
-    other = subject.other_domain()
-    foreign = subject.eigenpairs(f"of-{other}", subject.fit(other, 1 / 4), subject.pairs // 2, 1e-2)
+    foreign = {
+        f"{DOMAINS[key].title}'s Hessian": subject.eigenpairs(
+            f"of-{key}", subject.fit(key), subject.pairs, 1e-2
+        ).vectors
+        for key in subject.others()
+    }
     experts = [edit for key, edit in subject.edits.items() if key != subject.harmed]
     with at(subject.policy, subject.start):
         hessian = Hessian(subject.policy, points(ExpectedReward(subject.fit(subject.harmed))))
@@ -117,10 +121,7 @@ def _conflict(subject: Subject) -> Conflict:
         residuals=errors,
         quadratic=float(subject.delta @ subject.product) / 2,
         halves=subject.halves(),
-        others={
-            f"{DOMAINS[other].title}'s Hessian": foreign.vectors,
-            "other domains' updates": conflict.principal_directions(experts),
-        },
+        others=foreign | {"other domains' updates": conflict.principal_directions(experts)},
         generator=subject.stream("conflict"),
         earlier=subject.harmed,
         later=subject.later,
@@ -148,6 +149,7 @@ def _rollback(subject: Subject) -> Rollback:
         subject.policy,
         points(ExpectedReward(subject.fit(subject.harmed))),
         subject.losses,
+        {key: points(ExpectedReward(subject.fit(key, 1 / 4))) for key in subject.order},
         subject.start,
         subject.delta,
         product=subject.product,
@@ -188,7 +190,8 @@ def _refresh(subject: Subject) -> Refresh:
 
 def _alternation(subject: Subject) -> Alternation:
     losses = {key: points(ExpectedReward(subject.fit(key, 1 / 16))) for key in subject.order}
-    return alternation.measure(subject.policy, losses, subject.vectors[subject.order[-1]])
+    unseen = {key: subject.unseen(key, 1 / 4) for key in subject.order}
+    return alternation.measure(subject.policy, losses, subject.vectors[subject.order[-1]], unseen=unseen)
 
 
 MEASURES: dict[str, Callable[[Subject], Any]] = {
@@ -256,6 +259,7 @@ def explain(run: RunDirectory, observer: Observer) -> Explanation | None:
         except CorruptFile:
             key = None
         if key != subject.key:
+            _forget_rolled_back(run)
             try:
                 results[name] = measure(subject)
                 content = {"key": subject.key, "result": to_plain(results[name]) if results[name] else None}
@@ -268,6 +272,14 @@ def explain(run: RunDirectory, observer: Observer) -> Explanation | None:
         observer.analysis(name)
     _keep_rolled_back(subject, observer)
     return Explanation(**results)
+
+
+def _forget_rolled_back(run: RunDirectory) -> None:
+    """Rolled-back checkpoints belong to the analysis that chose their coordinates: a new one makes them again."""
+    kept = [entry for entry in run.checkpoints if not entry["name"].startswith("rollback-")]
+    if len(kept) < len(run.checkpoints):
+        run.checkpoints = kept
+        run.write_results()
 
 
 def _keep_rolled_back(subject: Subject, observer: Observer) -> None:

@@ -260,7 +260,7 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
             due = time.monotonic() - saved_at > SAVE_SECONDS and training.step < stage.steps
             state = training.state() if due else None
         except DivergenceError as error:
-            raise StageDivergedError(_diverged(stage, training.step, saved_step, error)) from error
+            raise StageDivergedError(_diverged(run.config, stage, training.step, saved_step, error)) from error
         # The log first: a line too many is forgotten on resume, one too few could not be made again.
         line = {"stage": stage.name, "step": training.step, **metrics, "seconds": seconds}
         run.log({**line, "scores": scores} if scores else line)
@@ -277,10 +277,11 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
     run.clear_progress()
 
 
-def _diverged(stage: Stage, step: int, saved: int, error: DivergenceError) -> str:
+def _diverged(config: RunConfig, stage: Stage, step: int, saved: int, error: DivergenceError) -> str:
     """What to tell of a stage that diverged in or after `step` steps."""
     kept = f"step {saved} of {stage.name}" if saved else f"checkpoint {stage.start}" if stage.start else "none yet"
-    hint = "try a lower --lr" if stage.name == stage.domain else "its settings are in config.json"
+    governed = stage_config(config, stage) is config.grpo and stage.domain is not None
+    hint = "try a lower --lr" if governed else "its settings are in config.json"
     return f"{stage.name} after step {step}: {error}; the last good state kept is {kept}; {hint}"
 
 

@@ -14,12 +14,13 @@ from toymdrl.claims import (
     PAPER_MATH_AFTER_ALL,
     PAPER_MATH_REFRESHED,
 )
+from toymdrl.claimtable import claim_lines
 from toymdrl.config import PRESETS, RunConfig, headline_domain
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import load_explanation
 from toymdrl.files import write_atomically
 from toymdrl.runs import Checkpoint, RunDirectory, RunError
-from toymdrl.story import Chapter, chapters, claim_lines
+from toymdrl.story import Chapter, chapters
 
 Entry = dict[str, Any]
 SMALL = ' class="small"'
@@ -207,7 +208,8 @@ def write_report(run: RunDirectory) -> list[Path]:
     results = run.results() if (run.path / "results.json").exists() else None
     if results is None or not results["complete"]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
-    explanation = load_explanation(run)
+    # What results.json was written without is left out, also where an earlier session has made it.
+    explanation = load_explanation(run) if "C2" in results["claims"] else None
     pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
     parts = chapters(results["claims"], explanation)
     embedded = {

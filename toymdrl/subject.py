@@ -131,6 +131,8 @@ class Subject:
         )
         return one, two
 
-    def other_domain(self) -> str:
-        """A domain to compare with: the first one trained, unless that is the harmed one; then the last."""
-        return self.order[0] if self.order[0] != self.harmed else self.order[-1]
+    def others(self) -> list[str]:
+        """Domains whose conflict subspaces the harmed one's is compared with: one other, CW only where it is wanted."""
+        later = self.order[self.order.index(self.harmed) + 1 :]
+        found = [key for key in (*later, *self.order) if key not in {self.harmed, "cw"}][:1]
+        return [*found, "cw"] if self.run.config.analysis.cw and "cw" in self.order and self.harmed != "cw" else found

@@ -1,7 +1,7 @@
 """Is a cycle of short refreshes a descent step on all domains together? (C12; T8)
 
 A cycle takes one exact gradient step on each domain in turn. T8 says that it equals a step on the average loss up to
-second order, that what the order of the domains changes is a Lie bracket, and that the last domain is favoured.
+second order, and that what the order of the domains changes is a Lie bracket; which domain that favours is measured.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Alternation:
     deviation: float
     """||cycle - (theta - alpha grad F)||, measured."""
     deviation_bound: float
-    """T8(a)."""
+    """T8(a), with the largest curvature at the start in place of the way's."""
     swap: float
     """||forward - reversed cycle||, measured."""
     swap_predicted: float
@@ -51,7 +51,19 @@ class Alternation:
     pareto: tuple[float, ...]
     """min over weights of ||sum_i lambda_i g_i|| after 0 … cycles, forward order: 0 at a Pareto-stationary point."""
     pareto_bound: float
-    """T8(e): what it is at most, at a fixed point."""
+    """T8(e): what it is at most at a fixed point, with the same constant."""
+
+    def gain(self, name: str, *, reverse: bool = False) -> float:
+        """What a domain's loss falls by over all cycles."""
+        series = (self.reversed if reverse else self.forward)[name]
+        return series[0] - series[-1]
+
+    @property
+    def recency(self) -> float:
+        """What a domain gains by coming last instead of first: the mean of the first and the last one's difference."""
+        first, last = self.domains[0], self.domains[-1]
+        late = self.gain(first, reverse=True) + self.gain(last)
+        return (late - self.gain(first) - self.gain(last, reverse=True)) / 2
 
 
 def pareto_measure(gradients: Tensor) -> float:
@@ -77,13 +89,21 @@ def _cycle(module: nn.Module, losses: Mapping[str, Loss], order: tuple[str, ...]
     return theta
 
 
-def measure(module: nn.Module, losses: Mapping[str, Loss], start: Tensor, *, cycles: int = CYCLES) -> Alternation:
+def measure(
+    module: nn.Module,
+    losses: Mapping[str, Loss],
+    start: Tensor,
+    *,
+    unseen: Mapping[str, Loss] | None = None,
+    cycles: int = CYCLES,
+) -> Alternation:
     """Cycles in both orders from one point.
 
     Args:
         module: whose parameters; left as found.
         losses: each domain's, in the order of the forward cycle.
         start: parameters, (coordinates,).
+        unseen: each domain's loss on prompts to score on; None to score on those of the steps.
         cycles: how many.
     """
     order = tuple(losses)
@@ -104,7 +124,7 @@ def measure(module: nn.Module, losses: Mapping[str, Loss], start: Tensor, *, cyc
 
     def losses_at(theta: Tensor) -> list[float]:
         with at(module, theta):
-            return [value(module, losses[name]) for name in order]
+            return [value(module, (unseen or losses)[name]) for name in order]
 
     def run(sequence: tuple[str, ...]) -> list[Tensor]:
         places = [start]

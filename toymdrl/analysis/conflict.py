@@ -13,6 +13,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
+from toymdrl.analysis.damage import share
 from toymdrl.curvature import Eigenpairs, Loss, value
 from toymdrl.parameters import at
 from toymdrl.style import FAINT, INK, STYLE, colour, title
@@ -32,7 +33,7 @@ class Removal:
     norm_share: float
     """||P delta||^2 / ||delta||^2."""
     recovered: float
-    """Damage undone, as a share of it."""
+    """Damage undone, as a share of it; 0 where there was none."""
 
 
 @dataclass(frozen=True)
@@ -133,14 +134,13 @@ def measure(
     whole = damage(delta)
 
     def undone(rest: Tensor) -> float:
-        return 1 - damage(rest) / whole if whole else 0.0
+        return share(whole - damage(rest), whole, before)
 
     sizes = [size for size in SIZES if size <= pairs.vectors.shape[1]]
 
     def removal(what: str, basis: Tensor) -> Removal:
         held = project(basis, delta)
-        share = float(held.norm() / delta.norm()) ** 2
-        return Removal(what, basis.shape[1], share, undone(delta - held))
+        return Removal(what, basis.shape[1], float(held.norm() / delta.norm()) ** 2, undone(delta - held))
 
     removals = []
     # The first columns of a random basis are a random basis.
@@ -185,7 +185,7 @@ def figure(result: Conflict) -> Figure:
     names = {"top": "its own conflict subspace", "shrink": "shrinking by the same norm", "random": "random subspaces"}
     with rc_context(STYLE):
         drawn = Figure(figsize=(12.5, 3.9))
-        spectrum, share, path = drawn.subplots(1, 3, width_ratios=(1, 1.35, 1), gridspec_kw={"wspace": 0.28})
+        spectrum, undone, path = drawn.subplots(1, 3, width_ratios=(1, 1.35, 1), gridspec_kw={"wspace": 0.28})
         values = np.array(result.eigenvalues)
         tones = [colour(result.earlier) if each > 0 else FAINT for each in values]
         spectrum.bar(range(1, len(values) + 1), np.abs(values), color=tones)
@@ -197,15 +197,17 @@ def figure(result: Conflict) -> Figure:
             mine = [each for each in result.removals if each.what == kind]
             mine = sorted(mine, key=lambda each: each.norm_share)
             norms, recovered = [100 * each.norm_share for each in mine], [100 * each.recovered for each in mine]
-            share.plot(norms, recovered, line, color=tone, linewidth=width, label=names.get(kind, kind), markersize=4)
+            undone.plot(norms, recovered, line, color=tone, linewidth=width, label=names.get(kind, kind), markersize=4)
         for each in result.removals:
             if each.what == "top":
                 where = (100 * each.norm_share, 100 * each.recovered)
-                share.annotate(f"{each.size}", where, xytext=(-3, 6), textcoords="offset points", fontsize=8, color=INK)
-        share.set(xscale="log", title="% of the damage undone (unseen prompts)")
-        share.set_xlabel("% of the update's squared norm taken out; labels: directions")
-        share.legend(frameon=False, fontsize=8.5, loc="upper left")
-        share.set_ylim(top=1.45 * max(100 * each.recovered for each in result.removals))
+                undone.annotate(
+                    f"{each.size}", where, xytext=(-3, 6), textcoords="offset points", fontsize=8, color=INK
+                )
+        undone.set(xscale="log", title="% of the damage undone (unseen prompts)")
+        undone.set_xlabel("% of the update's squared norm taken out; labels: directions")
+        undone.legend(frameon=False, fontsize=8.5, loc="upper left")
+        undone.set_ylim(top=1.45 * max(100 * each.recovered for each in result.removals))
         path.plot([0, *PATH], [0, *result.along], "o-", color=colour(result.earlier), label="whole update")
         size = max(each.size for each in result.removals)
         path.plot([0, *PATH], [0, *result.along_without], "o--", color=INK, label=f"off {size} directions")

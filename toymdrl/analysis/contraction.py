@@ -2,7 +2,9 @@
 
 The theorem is about a minimum, and trained policies are none: so the checkpoint is first polished, by L-BFGS on an
 exact loss that has a minimum (for policies: the KL-regularised one), then displaced by the real update, then
-refreshed by plain gradient descent. All of T5's constants are measured on the way.
+refreshed by plain gradient descent. All of T5's constants are measured on the way: with those its bounds of the
+distances hold by construction, up to rounding. What they tell is how much of a bound is slack, and what the paper's
+form leaves out.
 """
 
 from dataclasses import dataclass
@@ -78,8 +80,14 @@ class Contraction:
     """T5(c)'s, from the same; None if the least curvature met is not positive."""
     directional: tuple[float, ...]
     """T5(a)'s, iterated, with curvature and leak as met at each step along the actual direction."""
+    outside_bound: tuple[float, ...]
+    """T5(b)'s bound of `outside`."""
     loss_bound: tuple[float, ...]
     """T5(g)'s bound of `loss`."""
+
+    def holds(self, bound: tuple[float, ...]) -> bool:
+        """Whether a bound of `inside` holds at every step, up to the rounding of float32."""
+        return all(p <= most * (1 + 1e-4) for p, most in zip(self.inside, bound, strict=True))
 
 
 def polish(module: nn.Module, loss: Loss, iterations: int) -> None:
@@ -276,6 +284,7 @@ def measure(
         comparison=tuple(map(float, p)),
         closed=closed,
         directional=tuple(directional),
+        outside_bound=tuple(map(float, q)),
         loss_bound=tuple(map(float, loss_bound)),
     )
 
@@ -296,9 +305,12 @@ def figure(result: Contraction) -> Figure:
         left.set(yscale="log", title="inside S: ‖P(θ − θ*)‖", xlabel="exact refresh step")
         left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         middle.plot(steps, result.outside, "o-", color=tone, linewidth=2.4, markersize=4)
+        middle.plot(steps, result.outside_bound, color=FAINT, linewidth=1.2)
         middle.set(title="outside: ‖Q(θ − θ*)‖", xlabel="exact refresh step")
-        middle.set_ylim(0, 1.2 * max(result.outside))
+        middle.set_ylim(0, 1.2 * max(*result.outside, *result.outside_bound))
         right.plot(steps, result.loss, "o-", color=tone, linewidth=2.4, markersize=4)
+        right.plot(steps, result.loss_bound, color=FAINT, linewidth=1.2, label="T5(g)")
+        right.legend(frameon=False, fontsize=8.5)
         right.set(title=f"{title(result.earlier)}: loss above θ*", xlabel="exact refresh step")
         right.set_ylim(bottom=0)
         for axes in (left, middle, right):

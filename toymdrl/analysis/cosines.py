@@ -1,7 +1,8 @@
 """Are the gradients and edits of different domains orthogonal, and what does a cosine hide? (C2; T3)
 
-Each cosine stands beside its chance level, 1/sqrt(coordinates): a cosine over many coordinates is small unless the
-vectors agree almost everywhere, even where they are aligned inside a small subspace (T3b).
+Each cosine stands beside its chance level, 1/sqrt(dimensions). A cosine over all coordinates weighs what two vectors
+share inside a small subspace by how much of each lies there (T3b): where that is little, it stays small even if they
+are aligned inside.
 """
 
 from collections.abc import Mapping
@@ -59,8 +60,10 @@ class Cosines:
     gradients: tuple[Cosine, ...]
     edits: tuple[Cosine, ...]
     subspace_size: int
+    chance_inside: float
     dilution: tuple[Dilution, ...]
-    """Gradients and later updates at the harmed domain's checkpoint, in its conflict subspace."""
+    """In the harmed domain's conflict subspace: its gradient at its checkpoint with others' gradients there and with
+    later updates; its edit with others' edits."""
 
     @property
     def largest(self) -> float:
@@ -120,12 +123,16 @@ def measure(
     slope = at_harmed[harmed]
     vectors = {f"gradient of {name}": each for name, each in at_harmed.items() if name != harmed}
     vectors |= {f"update of {name}": each for name, each in updates.items()}
+    dilution = [dilute(f"gradient of {harmed}", name, slope, each, basis) for name, each in vectors.items()]
+    others = (name for name in edits if name != harmed)
+    dilution += [dilute(f"edit of {harmed}", f"edit of {name}", edits[harmed], edits[name], basis) for name in others]
     return Cosines(
         chance=bounds.chance_cosine(len(slope)),
         gradients=tuple(found),
         edits=tuple(Cosine("edits", a, b, cosine(edits[a], edits[b])) for a, b in combinations(edits, 2)),
         subspace_size=basis.shape[1],
-        dilution=tuple(dilute(f"gradient of {harmed}", name, slope, each, basis) for name, each in vectors.items()),
+        chance_inside=bounds.chance_cosine(basis.shape[1]),
+        dilution=tuple(dilution),
     )
 
 
@@ -156,7 +163,10 @@ def figure(result: Cosines) -> Figure:
         label = f"inside {result.subspace_size} directions"
         right.barh(rows - 0.2, inside, 0.36, color=colour(result.dilution[0].one.split()[-1]), label=label)
         right.axvline(0, color=FAINT, linewidth=0.8)
+        for chance in (-result.chance_inside, result.chance_inside):
+            right.axvline(chance, color=INK, linestyle=":", linewidth=1, label="chance inside" if chance > 0 else None)
         right.set_yticks(rows, [_people(each.other) for each in result.dilution], color=INK)
-        right.set(title=f"cosine with the {_people(result.dilution[0].one)}", xlim=(-1, 1))
+        harmed = result.dilution[0].one.split()[-1]
+        right.set(title=f"cosine with {title(harmed)}'s gradient, edits with its edit", xlim=(-1, 1))
         right.legend(frameon=False, fontsize=8.5)
     return drawn

@@ -25,6 +25,19 @@ NODES = (4, 8, 16)
 """Points of the path at which the curvature is measured: few, or more where few do not close the identity."""
 CLOSED = 0.01
 """Share of the damage that it may miss by."""
+ROUNDING = 1e-5
+"""Damage below this share of the loss's level (or of 1) is none: float32 evaluates no loss more closely."""
+
+
+def share(undone: float, damage: float, level: float) -> float:
+    """Which share of a damage was undone; 0 where there was none to undo.
+
+    Args:
+        undone: in the loss's unit.
+        damage: what there was to undo.
+        level: the loss at which the damage began.
+    """
+    return undone / damage if damage > ROUNDING * max(1.0, abs(level)) else 0.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class Decomposition:
     remainder: float
     """rho/6 ||delta||^3 of T1(a), rho the greatest slope of the curvature seen along the path."""
     eta: float | None
-    """T2(b)'s certificate: below 1, second-order damage dominates for certain (given rho); None if `second` <= 0."""
+    """T2(b)'s certificate: below 1, second-order damage dominates for certain (given rho); None if `second` is none."""
 
     @property
     def actual(self) -> float:
@@ -92,6 +105,7 @@ def decompose(
     with at(module, start):
         before = value(module, loss)
         slope = gradient(module, loss)
+    none = ROUNDING * max(1.0, abs(before))
     bent = {name: _curvature_along(module, loss, start, delta) for name, delta in updates.items()}
     found = []
     for name, delta in updates.items():
@@ -106,7 +120,7 @@ def decompose(
             nodes, shares = path_quadrature(count)
             curvatures = [_curvature_along(module, loss, start + float(s) * delta, delta) for s in nodes]
             averaged = float(np.dot(shares, curvatures)) / 2
-            if abs(first + averaged - along[-1]) <= CLOSED * abs(along[-1]):
+            if abs(first + averaged - along[-1]) <= max(CLOSED * abs(along[-1]), none):
                 break
         # |phi''(s) - phi''(0)| <= rho s ||delta||^3 is all that T1's proof needs, so rho along delta is enough.
         rho = max(abs(c - bent[name]) / s for s, c in zip(nodes, curvatures, strict=True)) / norm**3
@@ -125,7 +139,7 @@ def decompose(
                 nodes=(0.0, *(float(s) for s in nodes)),
                 curvatures=(bent[name], *curvatures),
                 remainder=remainder,
-                eta=eta if np.isfinite(eta) else None,
+                eta=eta if np.isfinite(eta) and bent[name] / 2 > none else None,
             )
         )
     return tuple(found)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from toymdrl import bounds
+from toymdrl.analysis.damage import share
 from toymdrl.curvature import Hessian, Loss, value
 from toymdrl.parameters import at
 from toymdrl.style import FAINT, INK, STYLE, colour, title
@@ -47,9 +48,11 @@ class Trial:
     norm_share: float
     """Squared norm put back, as a share of the update's."""
     recovered: float
-    """Damage undone on unseen prompts, as a share of it."""
+    """Damage undone on unseen prompts, as a share of it; 0 where there was none."""
     changes: dict[str, float]
     """What it changes of every domain's loss, on unseen prompts (negative: better); empty where not measured."""
+    tuning: float | None
+    """Mean of those changes on other prompts, which may choose a budget; None where not measured."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,10 @@ class Rollback:
         """Mean share of the damage that a method undoes at a budget."""
         return float(np.mean([t.recovered for t in self.trials if (t.method, t.budget) == (method, budget)]))
 
-    def best(self) -> Trial:
-        """The trial by |delta * H delta| with the best mean change over all domains."""
-        mine = [trial for trial in self.trials if trial.method == CURVATURE]
-        return min(mine, key=lambda trial: sum(trial.changes.values()))
+    def best(self, method: str = CURVATURE) -> Trial:
+        """The method's trial at the budget with the best mean change over all domains on the tuning prompts."""
+        tuned = [(trial.tuning, trial) for trial in self.trials if trial.method == method and trial.tuning is not None]
+        return min(tuned, key=lambda pair: pair[0])[1]
 
 
 def top_coordinates(score: Tensor, count: int) -> Tensor:
@@ -107,8 +110,7 @@ def _damped(module: nn.Module, loss: Loss, end: Tensor, parts: dict[float, Tenso
 
 def _by_neuron(score: Tensor, neurons: Tensor, delta: Tensor, budget: float) -> Tensor:
     """The update on the neurons of the highest mean score that fit the budget."""
-    fit = max(1, int(budget * len(delta)) // neurons.shape[1])
-    best = top_coordinates(score[neurons].sum(dim=1), min(fit, len(neurons)))
+    best = top_coordinates(score[neurons].sum(dim=1), min(int(budget * len(delta)) // neurons.shape[1], len(neurons)))
     return chosen(delta, neurons[best].flatten())
 
 
@@ -116,6 +118,7 @@ def measure(
     module: nn.Module,
     fit: Loss,
     losses: Mapping[str, Loss],
+    tuning: Mapping[str, Loss],
     start: Tensor,
     delta: Tensor,
     *,
@@ -132,6 +135,7 @@ def measure(
         module: whose parameters; left as found.
         fit: the earlier domain's loss on the prompts that choose the coordinates.
         losses: every domain's loss on unseen prompts; must hold `earlier`.
+        tuning: every domain's loss on other prompts, which choose the best budget.
         start: the earlier domain's checkpoint, (coordinates,).
         delta: the update, (coordinates,).
         product: H delta of `fit` at `start`, (coordinates,).
@@ -149,13 +153,17 @@ def measure(
             return {name: value(module, loss) for name, loss in names.items()}
 
     before, after = scores(start, {earlier: losses[earlier]})[earlier], scores(end, losses)
-    damage = after[earlier] - before
+    damage, untuned = after[earlier] - before, scores(end, tuning)
 
     def trial(method: str, budget: float, part: Tensor, *, everywhere: bool = False) -> Trial:
         now = scores(end - part, losses if everywhere else {earlier: losses[earlier]})
         changes = {name: now[name] - after[name] for name in now} if everywhere else {}
-        share = float(part.norm() / delta.norm()) ** 2
-        return Trial(method, budget, share, (after[earlier] - now[earlier]) / damage if damage else 0.0, changes)
+        tuned = None
+        if everywhere:
+            there = scores(end - part, tuning)
+            tuned = sum(there[name] - untuned[name] for name in there) / len(there)
+        recovered = share(after[earlier] - now[earlier], damage, before)
+        return Trial(method, budget, float(part.norm() / delta.norm()) ** 2, recovered, changes, tuned)
 
     terms = delta * product
     rankings = {
@@ -178,10 +186,10 @@ def measure(
             alike, as_long = _random_sets(delta, count, norm, generator)
             trials += [trial(RANDOM, budget, alike), trial(EQUAL_NORM, budget, as_long)]
         trials.append(trial(SHRINK, budget, delta * (norm / float(delta.norm())), everywhere=True))
-        if neurons is not None:
+        if neurons is not None and count >= neurons.shape[1]:
             trials.append(trial(NEURONS, budget, _by_neuron(terms.abs(), neurons, delta, budget)))
     for budget, part in _damped(module, fit, end, parts).items():
-        trials.append(trial(DAMPED, budget, part, everywhere=True))
+        trials.append(trial(DAMPED, budget, part))
     return Rollback(
         earlier=earlier,
         later=later,
@@ -210,9 +218,10 @@ def figure(result: Rollback) -> Figure:
         left, right = drawn.subplots(1, 2, width_ratios=(1.35, 1), gridspec_kw={"wspace": 0.2})
         for method, (tone, line, width) in looks.items():
             if any(each.method == method for each in result.trials):
-                shares = [100 * result.recovered(method, budget) for budget in BUDGETS]
-                at_budgets = [100 * budget for budget in BUDGETS]
-                left.plot(at_budgets, shares, line, color=tone, linewidth=width, label=NAMES[method], markersize=4)
+                budgets = sorted({each.budget for each in result.trials if each.method == method})
+                shares = [100 * result.recovered(method, budget) for budget in budgets]
+                places = [100 * budget for budget in budgets]
+                left.plot(places, shares, line, color=tone, linewidth=width, label=NAMES[method], markersize=4)
         ticks = [100 * budget for budget in BUDGETS]
         for axes in (left, right):
             axes.axhline(0, color=FAINT, linewidth=0.8)

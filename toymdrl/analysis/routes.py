@@ -64,8 +64,8 @@ class Routes:
     chance: float
     transfers: tuple[Transfer, ...]
 
-    def rank_correlation(self, kind: str) -> float:
-        """Spearman's, over ordered pairs, of what `kind` predicts with what was gained; 0 if it is undefined."""
+    def rank_correlation(self, kind: str) -> float | None:
+        """Spearman's, over ordered pairs, of what `kind` predicts with what was gained; None if it is undefined."""
         gained = [each.gained for each in self.transfers]
         return _spearman([getattr(each, kind) for each in self.transfers], gained)
 
@@ -74,15 +74,15 @@ class Routes:
         return float(np.mean([getattr(each, kind) * each.gained > 0 for each in self.transfers]))
 
     @property
-    def interaction_correlation(self) -> float:
+    def interaction_correlation(self) -> float | None:
         """Spearman's, of predicted with observed interactions."""
         predicted = [each.interaction_predicted for each in self.transfers]
         return _spearman(predicted, [each.interaction for each in self.transfers])
 
 
-def _spearman(one: list[float], other: list[float]) -> float:
+def _spearman(one: list[float], other: list[float]) -> float | None:
     if len(one) < 3 or len(set(one)) == 1 or len(set(other)) == 1:
-        return 0.0
+        return None
     return float(spearmanr(one, other).statistic)
 
 

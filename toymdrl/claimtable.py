@@ -1,0 +1,95 @@
+"""The claims table: what a run measures of each claim, and its control, in a line each."""
+
+from collections.abc import Callable
+from typing import Any
+
+from toymdrl.style import title
+
+Entry = dict[str, Any]
+
+
+def percent(value: float) -> str:
+    """A share as a percentage, without a minus sign before zero."""
+    return f"{round(100 * value) + 0:.0f}%"
+
+
+def rank(value: float | None) -> str:
+    """A rank correlation; too few pairs have none."""
+    return "undefined (too few pairs)" if value is None else f"{value:+.2f}"
+
+
+def _change(points: dict[str, float]) -> str:
+    return ", ".join(f"{title(name)} {value:+.1f}" for name, value in points.items())
+
+
+_LINES: dict[str, Callable[[Entry], str]] = {
+    "C1": lambda m: (
+        f"{title(m['domain'])} falls from {m['after_own_stage']:.1f} to {m['after_all_stages']:.1f}"
+        if m["points_lost"] > 0
+        else f"{title(m['domain'])} is not harmed: {m['after_own_stage']:.1f} to {m['after_all_stages']:.1f}"
+    ),
+    "C2": lambda m: f"largest |cosine| {m['largest_cosine']:.3f}, mean {m['mean_size']:.3f}",
+    "C3": lambda m: (
+        f"{m['unchanged_by_the_papers_thresholds']:.1%} below the thresholds; unchanged as bfloat16 "
+        f"{m['unchanged_when_stored']['bfloat16']:.0%}, as float8 e5m2 {m['unchanged_when_stored']['float8 e5m2']:.0%}"
+    ),
+    "C4": lambda m: f"mean Jaccard {m['mean_jaccard']:.2f}",
+    "C5": lambda m: f"mean Jaccard of active neurons {m['mean_jaccard']:.2f}, least {m['least']:.2f}",
+    "C6": lambda m: (
+        f"rank correlation with transfer {rank(m['rank_correlation']['shared'])}; with curvature, on all weights, "
+        f"{rank(m['rank_correlation']['whole_curved'])}"
+    ),
+    "C7": lambda m: f"first order {m['first']:+.1f}, second {m['second']:+.1f}, actual {m['actual']:+.1f} points",
+    "C8": lambda m: f"without {m['directions']} directions {percent(m['recovered'])} of the loss is undone",
+    "C9": lambda m: (
+        f"inside goes to {m['inside_left']:.0%} in {m['steps']} exact steps; the paper's bound "
+        f"{'holds' if m['paper_bound_holds'] else 'is broken'}, T5's {'holds' if m['repaired_bound_holds'] else 'too'}"
+    ),
+    "C10": lambda m: (
+        f"{m['steps']} steps: {m['points_won_back']:+.1f} points, others {m['mean_change_of_others']:+.1f}, average "
+        f"{m['average_before']:.1f} to {m['average_after']:.1f}"
+    ),
+    "C11": lambda m: (
+        f"{m['budget']:.0%} of the coordinates undo {percent(m['recovered'])} of the loss; best for the average: "
+        f"{100 * m['best_budget_for_the_average']:g}%, {m['average_gain_at_best']:+.1f}"
+    ),
+    "C12": lambda m: (
+        f"a cycle is a step on the average but for {m['deviation_share']:.1%}; {_change(m['points_gained'])}"
+    ),
+}
+_CONTROLS: dict[str, Callable[[Entry], str]] = {
+    "C2": lambda c: f"chance {c['cosine']:.4f}",
+    "C3": lambda c: f"T10(a) says lost as bfloat16 {c['lost']['bfloat16']:.0%}, e5m2 {c['lost']['float8 e5m2']:.0%}",
+    "C4": lambda c: f"chance {c['jaccard']:.2f}",
+    "C5": lambda c: f"chance {c['jaccard']:.2f}",
+    "C6": lambda c: f"direction on all other neurons {rank(c['correlation'])}",
+    "C7": lambda c: f"the exact form errs by {abs(c['points']):.2f} points at most",
+    "C8": lambda c: (
+        f"random {percent(c['random'])}, shrinking {percent(c['shrink'])}"
+        + "".join(f", {each['directions']} of {each['what']} {percent(each['recovered'])}" for each in c["others"])
+    ),
+    "C9": lambda c: f"outside goes to {c['outside_left']:.0%}",
+    "C10": lambda c: (
+        f"refreshing others instead: {c['points']:+.1f} points"
+        + (f"; with nothing to repair: {c['further']:+.1f}" if c["further"] is not None else "")
+    ),
+    "C11": lambda c: (
+        f"random {percent(c['random'])}, shrinking {percent(c['shrink'])}; shrinking at its best: average "
+        f"{c['average_gain_of_shrinking_at_its_best']:+.1f}"
+    ),
+    "C12": lambda c: f"order reversed: {_change(c['points_gained'])}",
+}
+
+
+def claim_lines(claims: dict[str, Entry]) -> list[tuple[str, str, str, str, str]]:
+    """Id, the paper's words, what was measured, its control, and the verdict of each claim."""
+    return [
+        (
+            key,
+            entry["paper"],
+            _LINES[key](entry["measured"]),
+            _CONTROLS[key](entry["control"]) if entry["control"] else "–",
+            entry["verdict"] or "one run: none",
+        )
+        for key, entry in claims.items()
+    ]
