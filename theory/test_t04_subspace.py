@@ -1,0 +1,329 @@
+r"""T4. Localisation of damage in a subspace (C8; for sets of coordinates C3, C4, C5).
+
+Setting. theta* is A's checkpoint, delta all that later training added; L is A's loss, g and H are its gradient and
+Hessian at theta*; D = L(theta* + delta) - L(theta*) is the damage and D2 = delta.H delta / 2 its second-order part. S
+is a subspace of k < d dimensions, P the orthogonal projector onto it, Q = I - P; p = ||P delta||, q = ||Q delta||; leak
+= ||P H Q|| and h_perp = ||Q H Q||, spectral norms. If H >= 0, ||x||_H = sqrt(x.H x). For a set M of coordinates, x_M is
+x with the others set to zero, H_MN the block of rows M and columns N. Eigenvalues l_1 >= l_2 >= ... are sorted.
+
+Statement.
+(a) |D2 - (P delta).H(P delta) / 2| <= tail := leak p q + h_perp q^2 / 2. If the Hessian of L is rho-Lipschitz on the
+    segment from theta* to theta* + delta, |D - (P delta).H(P delta) / 2| <= ||g|| ||delta|| + tail + rho/6 ||delta||^3.
+(b) If H >= 0, then (a - c)^2 <= D2 <= (a + c)^2 with a = ||P delta||_H / sqrt 2, c = ||Q delta||_H / sqrt 2.
+(c) Best S for the worst delta: ||H - P H P||, which is the largest |delta.H delta - (P delta).H(P delta)| over unit
+    vectors delta, is at least the (k + 1)-th largest |eigenvalue| of H for every S that is fixed before delta is known.
+    S spanned by eigenvectors of the k largest |eigenvalues| attains it.
+(d) Best S for an ensemble of deltas with second moment Sigma = E delta delta^T. The Euclidean tail E ||Q delta||^2 is
+    at least sum_{j > k} l_j(Sigma), attained by the top k eigenvectors of Sigma (PCA). If H > 0, let Pi be the
+    H-orthogonal projector onto S. Then D2 = ||Pi delta||_H^2 / 2 + ||delta - Pi delta||_H^2 / 2, without a cross term,
+    and the damage tail E ||delta - Pi delta||_H^2 / 2 is at least sum_{j > k} l_j(H Sigma) / 2, attained by S =
+    H^(-1/2) span(v_1, ..., v_k), v_j the eigenvectors of H^(1/2) Sigma H^(1/2).
+(e) Routes. delta changes the coordinates R_B only; A reads R_A; I = R_A n R_B, N = R_B \ R_A. Then |D2 - delta_I.H
+    delta_I / 2| <= ||H_IN|| ||delta_I|| ||delta_N|| + ||H_NN|| ||delta_N||^2 / 2, which is 0 if H vanishes outside R_A
+    x R_A, as it does if L does not depend on other coordinates near theta*.
+(f) Best set of coordinates. If H = diag(h) >= 0, then over sets M of k coordinates |D2 - delta_M.H delta_M / 2| is
+    smallest, and half the sum of the d - k least h_i delta_i^2, for the k largest h_i delta_i^2. For H >= 0 in general,
+    finding the M of k coordinates with the largest delta_M.H delta_M is NP-hard.
+
+Proof. (a) With x = P delta and y = Q delta, delta.H delta = x.Hx + 2 x.Hy + y.Hy; |x.Hy| = |x.(PHQ)y| <= leak p q, and
+|y.Hy| <= h_perp q^2. By Taylor's formula D - g.delta - D2 = int_0^1 (1 - s) delta.(Hessian at theta* + s delta, less H)
+delta ds, of size at most rho ||delta||^3 int_0^1 (1 - s) s ds = rho/6 ||delta||^3; and |g.delta| <= ||g|| ||delta||.
+(b) ||.||_H obeys the triangle inequality, as (x, y) -> x.Hy is an inner product but for vectors of length zero; so
+delta = P delta + Q delta has an H-norm between | ||P delta||_H - ||Q delta||_H | and their sum. Square and halve.
+(c) A symmetric matrix X has ||X|| = max |u.Xu| over unit vectors u, whence the first claim. Eckart, Young and Mirsky:
+||H - X|| >= the (k + 1)-th singular value of H for every X of rank at most k. PHP is such an X, and the singular values
+of a symmetric matrix are its |eigenvalues|. If S is spanned by eigenvectors, H - PHP has the remaining eigenvalues.
+(d) E ||Q delta||^2 = tr(Q Sigma). Ky Fan: for a symmetric X and orthonormal u_1, ..., u_{d-k}, sum_i u_i.X u_i is at
+least the sum of the d - k least eigenvalues of X, and equal to it for their eigenvectors. Take a basis of the
+complement of S. For H, put y = H^(1/2) delta: ||delta||_H = ||y||, and Pi = H^(-1/2) P' H^(1/2), where P' is the
+orthogonal projector onto S' = H^(1/2) S. So D2 = ||y||^2 / 2 is split by Pythagoras, the damage tail is half the
+Euclidean tail of y outside S', and E y y^T = H^(1/2) Sigma H^(1/2), which has the eigenvalues of H Sigma because it is
+similar to it.
+(e) is (a) among the coordinates R_B: in there delta_I is P delta, delta_N is Q delta, and the blocks are PHQ and QHQ.
+Neither I x N nor N x N meets R_A x R_A.
+(f) For diagonal H the error is sum_{i not in M} h_i delta_i^2 / 2, of terms that are not negative. For the other claim
+take a graph on d vertices with adjacency matrix W, H = W + d I, which is positive as the rows of W sum to less than d,
+and delta = (1, ..., 1): delta_M.H delta_M = 2 (edges within M) + d k. Its largest value tells whether the graph has k
+vertices that are all joined: the clique problem. ∎
+
+Tight. (a) H = [1, leak; leak, h] and S the first axis, with a slope eps along delta and rho/6 ||x||^3, whose Hessian is
+exactly rho-Lipschitz: every term at once. (b) H = [1, 1; 1, 1], delta = (x, +-y). (c), (d), (f): the sets named attain
+it. (e) the matrix of (a), and any H in the rows of coordinates outside R_B.
+
+Needed. (a) The leak: at leak = 0.9, h = 1, delta = (1, 0.1) the error is 0.095, without it 0.005 would be claimed. The
+complement's curvature: H = I, delta outside S. The slope: L = x. A Lipschitz Hessian: |x|^(5/2); on the whole segment:
+max(0, x - 1)^3. (b) H >= 0: [1, +-3; +-3, 1]. (c) Sizes, not signed order: diag(1, -5). S fixed first: span(delta) has
+no error at delta, whatever H is; "damage is low-dimensional" says something only about deltas that S was not chosen by,
+and about (d)'s ensembles only. (d) PCA is not best for damage: Sigma = diag(100, 1), H = diag(0.001, 1). The
+H-orthogonal projector: with P and Q, H = [1, .9; .9, 1] and delta = (1, -1) leave a cross term. H > 0: for H = diag(1,
+-1) S near (1, 1) has a tail as negative as wished. (e) Few and disjoint coordinates do not localise damage, if H_IN or
+H_NN is not small. (f) A diagonal H: two coordinates that work together beat the larger one. H >= 0: errors of both
+signs cancel.
+
+Note. P depends on the units of the parameters: rescaling them changes p, q and which S is best for (c) and PCA. The
+split of D2 by Pi in (d), and which S is best for it, do not change.
+"""
+
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import Generator, default_rng
+
+from theory.instances import (
+    DIMENSIONS,
+    SEEDS,
+    Accept,
+    Split,
+    equal,
+    holds,
+    loss,
+    norm,
+    orthogonal,
+    reached,
+    scales,
+    subspace,
+    symmetric,
+    unit,
+    violated,
+)
+from toymdrl import bounds
+from toymdrl.bounds import Array
+
+SIZES = scales(0.1, 10.0)
+AXIS = Split(np.eye(2)[:, :1], np.eye(2)[:, 1:])
+"""The first axis of the plane."""
+
+
+def form(h: Array, x: Array) -> float:
+    """x.H x."""
+    return float(x @ h @ x)
+
+
+def around(generator: Generator, basis: Array) -> list[Array]:
+    """Orthonormal bases: this one, some near it and some anywhere."""
+    noise = [size * generator.standard_normal(basis.shape) for size in (1e-3, 1e-2, 0.1, 1.0, 100.0)]
+    return [basis, *(np.linalg.qr(basis + each)[0] for each in noise)]
+
+
+def localisation(h: Array, basis: Array) -> float:
+    """||H - P H P||."""
+    p = basis @ basis.T
+    return norm(h - p @ h @ p, 2)
+
+
+def tail(deltas: Array, basis: Array) -> float:
+    """Mean of ||Q delta||^2 over the rows."""
+    return float(np.mean(np.sum((deltas - deltas @ basis @ basis.T) ** 2, axis=1)))
+
+
+def oblique(h: Array, basis: Array) -> Array:
+    """The H-orthogonal projector onto the span of a basis."""
+    return basis @ np.linalg.solve(basis.T @ h @ basis, basis.T @ h)
+
+
+def damage_tail(h: Array, sigma: Array, basis: Array) -> float:
+    """Mean of ||delta - Pi delta||_H^2 / 2."""
+    rest = np.eye(len(h)) - oblique(h, basis)
+    return float(np.trace(rest.T @ h @ rest @ sigma)) / 2
+
+
+def coordinate_errors(h: Array, delta: Array, k: int) -> list[float]:
+    """|D2 - delta_M.H delta_M / 2| for every set M of k coordinates."""
+    d = len(delta)
+    parts = [np.where(np.isin(np.arange(d), each), delta, 0) for each in combinations(range(d), k)]
+    return [abs(form(h, delta) - form(h, part)) / 2 for part in parts]
+
+
+@given(seed=SEEDS, d=DIMENSIONS, p=scales(1e-2, 3), q=scales(1e-2, 3), bend=scales(1e-2, 3.0))
+def test_a_holds(seed: int, d: int, p: float, q: float, bend: float) -> None:
+    generator = default_rng(seed)
+    there, star, s = loss(generator, d, bend=bend), generator.standard_normal(d), subspace(generator, d, d // 2)
+    within = p * s.inside @ unit(generator, d // 2)
+    delta = within + q * s.outside @ unit(generator, d - d // 2)
+    g, h = there.gradient(star), there.hessian(star)
+    damage, second, inside = there(star + delta) - there(star), form(h, delta) / 2, form(h, within) / 2
+    _, leak, h_perp = s.blocks(h)
+    holds(abs(second - inside), bounds.localisation_error(leak, h_perp, p, q))
+    scale = abs(there(star)) + abs(there(star + delta)) + abs(inside)
+    holds(abs(damage - inside), bounds.localised_damage_error(norm(g), leak, h_perp, there.rho, p, q), scale)
+
+
+@given(eps=SIZES, leak=SIZES, h_perp=SIZES, rho=SIZES, p=SIZES, q=SIZES)
+def test_a_is_tight(eps: float, leak: float, h_perp: float, rho: float, p: float, q: float) -> None:
+    h, delta = np.array([[1, leak], [leak, h_perp]]), np.array([p, q])
+    inside, second = p**2 / 2, form(h, delta) / 2
+    constants = AXIS.blocks(h)[1:]
+    reached(second - inside, float(bounds.localisation_error(*constants, p, q)), rel=1e-7)  # the difference cancels
+    damage = eps * norm(delta) + second + rho / 6 * norm(delta) ** 3
+    reached(damage - inside, float(bounds.localised_damage_error(eps, *constants, rho, p, q)), rel=1e-7)
+
+
+def test_b_holds(accept: Accept) -> None:
+    for generator in accept:
+        d = int(generator.integers(2, 6))
+        values = generator.uniform(-0.2, 2, d)
+        if accept.met(values.min() >= 0):
+            h, s, delta = symmetric(generator, values), subspace(generator, d, d // 2), generator.standard_normal(d)
+            low, high = bounds.split_range(form(h, s.p @ delta) / 2, form(h, s.q @ delta) / 2)
+            second = form(h, delta) / 2
+            holds([float(low), second], [second, float(high)])
+
+
+@given(x=SIZES, y=SIZES)
+def test_b_is_tight(x: float, y: float) -> None:
+    h = np.ones((2, 2))
+    low, high = bounds.split_range(x**2 / 2, (3 * x + y) ** 2 / 2)
+    reached(form(h, np.array([x, 3 * x + y])) / 2, float(high))
+    reached(float(low), form(h, np.array([x, -3 * x - y])) / 2)
+
+
+@given(seed=SEEDS, d=DIMENSIONS)
+def test_c_holds_and_is_tight(seed: int, d: int) -> None:
+    generator = default_rng(seed)
+    h = symmetric(generator, generator.uniform(-2, 2, d))
+    values, vectors = np.linalg.eigh(h)
+    for k in range(1, d):
+        least, best = bounds.best_subspace_error(values, k), vectors[:, np.argsort(-np.abs(values))[:k]]
+        holds(least, [localisation(h, basis) for basis in around(generator, best)])
+        reached(least, localisation(h, best))
+
+
+@given(seed=SEEDS, d=DIMENSIONS)
+def test_d_the_euclidean_tail_holds_and_is_tight(seed: int, d: int) -> None:
+    generator = default_rng(seed)
+    deltas = generator.standard_normal((2 * d, d)) @ symmetric(generator, 10 ** generator.uniform(-1, 1, d))
+    values, vectors = np.linalg.eigh(deltas.T @ deltas / len(deltas))
+    for k in range(1, d):
+        least, best = float(bounds.least_tail(values, k)), vectors[:, d - k :]
+        holds(least, [tail(deltas, basis) for basis in around(generator, best)])
+        reached(least, tail(deltas, best))
+
+
+def test_d_the_damage_tail_holds_and_is_tight(accept: Accept) -> None:
+    for generator in accept:
+        d = int(generator.integers(2, 6))
+        values = generator.uniform(-0.2, 2, d)
+        if accept.met(values.min() > 0.01):
+            v, k = orthogonal(generator, d), int(generator.integers(1, d))
+            h, root = v * values @ v.T, v * np.sqrt(values) @ v.T
+            sigma = symmetric(generator, 10 ** generator.uniform(-1, 1, d))
+            turned, vectors = np.linalg.eigh(root @ sigma @ root)
+            least, best = float(bounds.least_damage_tail(turned, k)), np.linalg.solve(root, vectors[:, d - k :])
+            holds(least, [damage_tail(h, sigma, basis) for basis in around(generator, best)])
+            reached(least, damage_tail(h, sigma, best))
+            delta, pi = generator.standard_normal(d), oblique(h, best)
+            equal(form(h, delta), form(h, pi @ delta) + form(h, delta - pi @ delta))
+
+
+@given(seed=SEEDS, counts=st.tuples(*[st.integers(1, 2)] * 4), size=scales(1e-2, 1e2))
+def test_e_holds(seed: int, counts: tuple[int, int, int, int], size: float) -> None:
+    generator = default_rng(seed)
+    d = sum(counts)
+    shared, alone, unchanged, _ = np.split(np.arange(d), np.cumsum(counts)[:-1])
+    h, delta = symmetric(generator, generator.uniform(-1, 2, d)), np.zeros(d)
+    delta[shared], delta[alone] = unit(generator, len(shared)), size * unit(generator, len(alone))
+    norms = norm(h[np.ix_(shared, alone)], 2), norm(h[np.ix_(alone, alone)], 2)
+    inside = form(h[np.ix_(shared, shared)], delta[shared]) / 2
+    holds(abs(form(h, delta) / 2 - inside), bounds.localisation_error(*norms, 1, size))
+    read = np.isin(np.arange(d), np.concatenate([shared, unchanged]))
+    only = np.where(np.outer(read, read), h, 0)
+    holds(abs(form(only, delta) / 2 - inside), bounds.localisation_error(0, 0, 1, size))
+
+
+@given(leak=SIZES, h_perp=SIZES, x=SIZES, y=SIZES)
+def test_e_is_tight(leak: float, h_perp: float, x: float, y: float) -> None:
+    h, delta = np.array([[1, leak, 9], [leak, h_perp, -9], [9, -9, 9]]), np.array([x, y, 0])
+    reached(form(h, delta) / 2 - x**2 / 2, float(bounds.localisation_error(leak, h_perp, x, y)), rel=1e-7)
+
+
+def test_f_holds_and_is_tight(accept: Accept) -> None:
+    for generator in accept:
+        d = int(generator.integers(2, 6))
+        h, delta, k = generator.uniform(-0.2, 1, d), generator.standard_normal(d), int(generator.integers(1, d))
+        if accept.met(h.min() >= 0):
+            least, errors = float(bounds.least_damage_tail(h * delta**2, k)), coordinate_errors(np.diag(h), delta, k)
+            holds(least, errors)
+            chosen = np.argsort(-h * delta**2)[k:]
+            reached(least, float(h[chosen] @ delta[chosen] ** 2) / 2)
+
+
+@given(seed=SEEDS, d=DIMENSIONS)
+def test_f_the_general_problem_counts_edges(seed: int, d: int) -> None:
+    generator = default_rng(seed)
+    upper = np.triu(generator.integers(0, 2, (d, d)), 1)
+    h, m = upper + upper.T + d * np.eye(d), generator.integers(0, 2, d).astype(np.float64)
+    assert np.linalg.eigvalsh(h).min() > 0
+    equal(form(h, m), 2 * int(upper[np.ix_(m == 1, m == 1)].sum()) + d * int(m.sum()))
+
+
+def test_a_every_term_is_needed() -> None:
+    violated(0.9 * 0.1 + 0.1**2 / 2, float(bounds.localisation_error(0.0, 1.0, 1.0, 0.1)), by=15)
+    violated(form(np.eye(2), np.array([0, 1])) / 2, float(bounds.localisation_error(0.0, 0.0, 0.0, 1.0)), by=10)
+    violated(1.0, float(bounds.localised_damage_error(0.0, 0.0, 0.0, 0.0, 1.0, 0.0)), by=10)  # L = x
+
+
+def test_a_a_lipschitz_hessian_is_needed_on_the_whole_segment() -> None:
+    for rho in (1.0, 10.0, 100.0):
+        x = 0.1 / rho**2
+        violated(4 / 15 * x**2.5, float(bounds.localised_damage_error(0, 0, 0, rho, x, 0)), by=5)
+    violated(max(0.0, 2.0 - 1) ** 3, float(bounds.localised_damage_error(0, 0, 0, 0, 2, 0)), by=10)
+
+
+def test_b_a_positive_hessian_is_needed() -> None:
+    low, high = bounds.split_range(1 / 2, 1 / 2)
+    violated(form(np.array([[1, 3], [3, 1]]), np.ones(2)) / 2, float(high), by=1.9)
+    assert form(np.array([[1, -3], [-3, 1]]), np.ones(2)) / 2 <= float(low) - 1.9
+
+
+def test_c_the_order_by_size_is_needed() -> None:
+    h, signed = np.diag([1.0, -5]), np.eye(2)[:, :1]
+    violated(localisation(h, signed), bounds.best_subspace_error([1, -5], 1), by=5)
+
+
+def test_c_and_d_a_subspace_chosen_before_delta_is_needed() -> None:
+    generator = default_rng(0)
+    h, delta = symmetric(generator, [-2, -1, 1, 2]), unit(generator, 4)
+    basis = delta[:, None]
+    error = abs(form(h, delta) - form(h, basis @ basis.T @ delta))
+    violated(bounds.best_subspace_error([-2, -1, 1, 2], 1), error, by=1e9)
+    violated(float(bounds.least_tail(np.ones(4) / 4, 1)), tail(delta[None], basis), by=1e9)  # of random unit vectors
+
+
+def test_d_the_named_subspace_is_needed() -> None:
+    h, sigma = np.diag([0.001, 1]), np.diag([100.0, 1])
+    least = float(bounds.least_damage_tail(np.diag(h @ sigma), 1))
+    violated(damage_tail(h, sigma, np.eye(2)[:, :1]), least, by=9)  # PCA
+    reached(least, damage_tail(h, sigma, np.eye(2)[:, 1:]))
+    deltas = np.diag(np.sqrt([200, 2]))  # the same second moment
+    violated(tail(deltas, np.eye(2)[:, 1:]), float(bounds.least_tail([100, 1], 1)), by=90)
+
+
+def test_d_the_h_orthogonal_projector_is_needed() -> None:
+    h, delta = np.array([[1, 0.9], [0.9, 1]]), np.array([1.0, -1])
+    violated(form(h, AXIS.p @ delta) + form(h, AXIS.q @ delta), form(h, delta), by=9)
+
+
+def test_d_a_positive_hessian_is_needed() -> None:
+    h, basis = np.diag([1.0, -1]), np.array([[1.0], [0.99]])
+    least = float(bounds.least_damage_tail([1, -1], 1))
+    violated(-damage_tail(h, np.eye(2), basis), -least, by=50)
+
+
+def test_e_a_hessian_on_the_routes_is_needed() -> None:
+    h, sparse = np.array([[1, 0.9], [0.9, 1]]), np.array([1, 0.1])
+    violated(form(h, sparse) / 2 - 1 / 2, float(bounds.localisation_error(0.0, 1.0, 1.0, 0.1)), by=15)
+    violated(form(h, np.array([0, 1])) / 2, float(bounds.localisation_error(0.0, 0.0, 0.0, 1.0)), by=10)  # disjoint
+
+
+def test_f_a_diagonal_hessian_is_needed() -> None:
+    h = np.array([[1, 0, 0], [0, 0.9, 0.9], [0, 0.9, 0.9]])
+    errors = coordinate_errors(h, np.ones(3), 2)  # of {0, 1}, {0, 2}, {1, 2}
+    violated(errors[0], errors[2], by=2)
+    violated(errors[0], float(bounds.least_damage_tail(np.diag(h), 2)), by=2)
+
+
+def test_f_a_positive_hessian_is_needed() -> None:
+    errors = coordinate_errors(np.diag([3, 2, -2.9]), np.ones(3), 1)
+    violated(errors[0], errors[1], by=8)  # the largest h_i delta_i^2 leaves more than the second
