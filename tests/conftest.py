@@ -1,8 +1,23 @@
 """Settings of every test: one thread a worker, hypothesis without a clock and the same examples each time."""
 
+import pytest
 import torch
 from hypothesis import settings
+from torch import Tensor
+
+from tests.planted import HELD, SIZE
 
 torch.set_num_threads(1)
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("default")
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def planted(generator: torch.Generator) -> Tensor:
+    """An orthonormal basis of the planted conflict subspace."""
+    return torch.linalg.qr(torch.randn(SIZE, HELD, dtype=torch.float64, generator=generator))[0]

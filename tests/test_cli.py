@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from toymdrl.claims import claims
+from toymdrl.claimtable import claim_lines
 from toymdrl.cli import main
 from toymdrl.config import PRESETS
 from toymdrl.domains import DOMAINS
@@ -171,12 +173,12 @@ def test_a_run_without_analysis_can_be_given_one_later(tmp_path: Path) -> None:
 
 def test_the_story_follows_the_numbers(smoke: Path) -> None:
     run = RunDirectory.open(smoke)
-    explanation, claims = load_explanation(run), run.results()["claims"]
+    explanation, entries = load_explanation(run), run.results()["claims"]
     assert explanation is not None
     refreshed = explanation.refresh
 
     def headings(cosine: float, recovered: float, left: float, gain: float) -> set[str]:
-        told = copy.deepcopy(claims)
+        told = copy.deepcopy(entries)
         told["C2"]["measured"]["largest_cosine"] = cosine
         told["C8"]["measured"]["recovered"] = recovered
         told["C9"]["measured"]["inside_left"] = left
@@ -193,6 +195,33 @@ def test_the_story_follows_the_numbers(smoke: Path) -> None:
     assert {"Harm is second-order", "The harmful component shrinks"} <= found
     assert {"Some gradients meet", "How much lives in a few directions", "What gradient and Hessian say"} <= none
     assert {"A refresh does not contract it here", "No more than further training"} <= none
+
+
+def test_the_theorems_are_held_against_a_run(smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert main(["theorems", str(smoke)]) == 0
+    told = capsys.readouterr().out
+    page = (smoke / "theorems.md").read_text(encoding="utf-8")
+    for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15):
+        assert f"T{number}(" in told
+        assert f"| T{number}(" in page
+    # What holds for any loss, by its proof, holds on a network.
+    for theorem in ("T1(a)", "T1(c)", "T1(d)", "T4(a)", "T5(b)", "T11(d)", "T13(c)"):
+        assert re.search(re.escape(theorem) + r" +holds", told), theorem
+    assert main(["theorems", str(tmp_path)]) == 2
+    assert "give a folder that `toymdrl run` made" in capsys.readouterr().err
+
+
+def test_what_cannot_be_measured_is_said(smoke: Path) -> None:
+    run = RunDirectory.open(smoke)
+    explanation = load_explanation(run)
+    assert explanation is not None
+    # As where CW is the harmed domain.
+    without = replace(explanation, contraction=None)
+    found = claims(run.config, run.checkpoints, without)
+    lines = {key: measured for key, _, measured, _, _ in claim_lines(found)}
+    assert lines["C9"].startswith("not measured: ")
+    assert "C9" not in {chapter.claims for chapter in chapters(found, without)}
 
 
 @pytest.mark.parametrize("damage", ["removed", "emptied", "of other checkpoints", "of another form"])

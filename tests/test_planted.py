@@ -6,51 +6,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tests.planted import CURVATURES, HELD, SIZE, Point, curved, draw, quadratic
 from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
 from toymdrl.curvature import Hessian, residuals, top_eigenpairs
 from toymdrl.parameters import read, write
-
-SIZE, HELD = 400, 4
-CURVATURES = torch.tensor([40.0, 30.0, -20.0, 10.0], dtype=torch.float64)
-
-
-class Point(nn.Module):
-    """A module that is its parameters."""
-
-    def __init__(self, size: int = SIZE) -> None:
-        super().__init__()
-        self.x = nn.Parameter(torch.zeros(size, dtype=torch.float64))
-
-
-def quadratic(hessian: Tensor, slope: Tensor | None = None, centre: Tensor | None = None) -> Callable[[Point], Tensor]:
-    """x -> slope.(x - centre) + (x - centre).H (x - centre) / 2."""
-
-    def loss(point: Point) -> Tensor:
-        e = point.x if centre is None else point.x - centre
-        return e @ (hessian @ e) / 2 + (0.0 if slope is None else slope @ e)
-
-    return loss
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def planted(generator: torch.Generator) -> Tensor:
-    """An orthonormal basis of the planted conflict subspace."""
-    return torch.linalg.qr(torch.randn(SIZE, HELD, dtype=torch.float64, generator=generator))[0]
-
-
-def curved(basis: Tensor, rest: float = 0.0) -> Tensor:
-    return basis @ torch.diag(CURVATURES) @ basis.T + rest * torch.eye(len(basis), dtype=torch.float64)
-
-
-def draw(generator: torch.Generator) -> Tensor:
-    return torch.randn(SIZE, dtype=torch.float64, generator=generator)
 
 
 def test_damage_is_taken_apart_exactly_where_it_is_quadratic(planted: Tensor, generator: torch.Generator) -> None:

@@ -32,7 +32,7 @@ def accept(record_property: Callable[[str, object], None]) -> Iterator[Accept]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Which share of its draws each conditional statement accepted."""
-    # The rate is known after the test, so it is in the report of its teardown, which pytest files under "" when it passes.
+    # The rate is known after the test, so the report of its teardown has it: pytest files those that pass under "".
     reports = [each for each in terminalreporter.stats.get("", []) if each.when == "teardown"]
     told = {each.nodeid.removeprefix("theory/"): dict(each.user_properties).get("accepted") for each in reports}
     lines = [f"{name}: {rate}" for name, rate in sorted(told.items()) if rate]

@@ -198,6 +198,8 @@ def _from_analyses(e: Explanation) -> dict[str, tuple[Entry, Entry | None]]:
             },
             {"what": "what stays of the part outside the subspace", "outside_left": c.outside[-1] / c.outside[0]},
         )
+    else:
+        found["C9"] = ({"not_measured": "this domain's answers are too long for the exact KL that C9 needs"}, None)
     best, shrunk = e.rollback.best(), e.rollback.best(rollback.SHRINK)
     found["C11"] = (
         {

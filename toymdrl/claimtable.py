@@ -81,13 +81,18 @@ _CONTROLS: dict[str, Callable[[Entry], str]] = {
 }
 
 
+def _measured(key: str, measured: Entry) -> str:
+    why = measured.get("not_measured")
+    return f"not measured: {why}" if why else _LINES[key](measured)
+
+
 def claim_lines(claims: dict[str, Entry]) -> list[tuple[str, str, str, str, str]]:
     """Id, the paper's words, what was measured, its control, and the verdict of each claim."""
     return [
         (
             key,
             entry["paper"],
-            _LINES[key](entry["measured"]),
+            _measured(key, entry["measured"]),
             _CONTROLS[key](entry["control"]) if entry["control"] else "–",
             entry["verdict"] or "one run: none",
         )

@@ -3,6 +3,7 @@
     toymdrl run       the whole experiment, from an empty folder to a report
     toymdrl resume    go on with an interrupted run
     toymdrl report    draw the report of a run again
+    toymdrl theorems  measure on a run what each theorem assumes, and what it bounds
 
 Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted.
 """
@@ -91,11 +92,36 @@ def _report(arguments: argparse.Namespace) -> None:
             print(f"wrote {page}")
 
 
+def _theorems(arguments: argparse.Namespace) -> None:
+    from toymdrl.config import headline_domain  # noqa: PLC0415
+    from toymdrl.explain import load_explanation  # noqa: PLC0415
+    from toymdrl.files import write_atomically  # noqa: PLC0415
+    from toymdrl.pipeline import prepare  # noqa: PLC0415
+    from toymdrl.runs import RunDirectory, RunError  # noqa: PLC0415
+    from toymdrl.subject import Subject  # noqa: PLC0415
+    from toymdrl.theorems import check, lines, markdown  # noqa: PLC0415
+
+    run = RunDirectory.open(arguments.run)
+    prepare(run.config)
+    with run.lock():
+        harmed, explanation = headline_domain(run.config), load_explanation(run)
+        if harmed is None:
+            raise RunError(f"{run.path} has one domain, so there is no damage to measure; take a run of several")
+        if explanation is None:
+            raise RunError(f"{run.path} has no analysis yet; make it with `toymdrl resume {run.path}`")
+        print("measuring; this takes about a minute", file=sys.stderr, flush=True)
+        findings = check(Subject(run, harmed), explanation)
+        print("\n".join(lines(findings)))
+        page = run.path / "theorems.md"
+        write_atomically(page, markdown(findings))
+        print(f"wrote {page}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | resume | report")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="run | resume | report | theorems")
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
     run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
     run.add_argument(
@@ -110,7 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     resume = commands.add_parser("resume", help="go on with an interrupted run")
     report = commands.add_parser("report", help="draw the report of a run again")
-    for each in (resume, report):
+    theorems = commands.add_parser("theorems", help="what each theorem assumes and bounds, measured on a run")
+    for each in (resume, report, theorems):
         each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
     for each in (run, resume):
         each.add_argument("--no-analysis", action="store_true", help="only train and refresh: a third of the time")
@@ -131,8 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from toymdrl.runs import RunError  # noqa: PLC0415
     except KeyboardInterrupt:
         return INTERRUPTED
+    carry_out = {"run": _run, "resume": _run, "report": _report, "theorems": _theorems}
     try:
-        (_report if arguments.command == "report" else _run)(arguments)
+        carry_out[arguments.command](arguments)
     except (ConfigError, RunError, CorruptFile) as error:
         print(f"toymdrl: {error}", file=sys.stderr)
         return BAD_ARGUMENTS

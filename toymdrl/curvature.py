@@ -13,7 +13,7 @@ Vectors are flat, in the order of `parameters.trainable`.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -144,13 +144,16 @@ class Eigenpairs:
     """Hessian-vector products spent."""
 
 
-def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> Eigenpairs:
+def top_eigenpairs(
+    hessian: Hessian, pairs: int, *, tolerance: float = 1e-3, which: Literal["LM", "SA"] = "LM"
+) -> Eigenpairs:
     """The `pairs` eigenpairs of largest |eigenvalue|, by Lanczos from a fixed start vector.
 
     Args:
         hessian: the operator.
         pairs: how many; fewer than coordinates.
         tolerance: residual, relative to the eigenvalue, at which to stop; `residuals` measures what was reached.
+        which: "LM", or "SA" for the smallest eigenvalues, negative ones first.
     """
     weight = trainable(hessian.module)[0]
     dtype = np.float64 if weight.dtype == torch.float64 else np.float32
@@ -166,7 +169,7 @@ def top_eigenpairs(hessian: Hessian, pairs: int, *, tolerance: float = 1e-3) -> 
     start = np.random.default_rng(0).standard_normal(hessian.size).astype(dtype)
     find: Any = eigsh  # the stubs know no operator that it takes
     space = min(hessian.size, max(2 * pairs + 1, SMALLEST_KRYLOV_SPACE))
-    values, vectors = find(operator, k=pairs, which="LM", v0=start, tol=tolerance, ncv=space)
+    values, vectors = find(operator, k=pairs, which=which, v0=start, tol=tolerance, ncv=space)
     order = np.argsort(-np.abs(values))
     # Lanczos vectors are orthogonal up to rounding only; QR keeps their order and makes them so.
     basis, _ = np.linalg.qr(vectors[:, order].astype(np.float64))

@@ -70,6 +70,8 @@ class Contraction:
     """||P e_t||."""
     outside: tuple[float, ...]
     """||Q e_t||."""
+    moved_by: tuple[float, ...]
+    """||e_t - e_0||: how far the refresh has gone."""
     loss: tuple[float, ...]
     """L(theta_t) - L(theta*)."""
     paper: tuple[float, ...]
@@ -279,6 +281,7 @@ def measure(
         rho=rho,
         inside=tuple(inside),
         outside=tuple(outside),
+        moved_by=tuple(float((e - delta).norm()) for e in errors),
         loss=tuple(losses),
         paper=tuple(map(float, bounds.paper_contraction(inside[0], alpha, mu, count))),
         comparison=tuple(map(float, p)),

@@ -1,0 +1,285 @@
+"""The constants that theorems need and no other analysis measures, and what the theorems then bound, both measured.
+
+Everything here is about one loss (the harmed domain's) at two places: theta*, its checkpoint, and theta_0 = theta* +
+delta. A Lipschitz constant of the Hessian cannot be measured from a few points: `rho` is what was met along delta.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from toymdrl import bounds
+from toymdrl.curvature import Hessian, Loss, gradient, top_eigenpairs, value
+from toymdrl.parameters import at
+
+PLACES = (-1.0, -0.5, 0.5, 1.0)
+"""Shares of an update at which the drift of the Hessian is measured."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """Taylor's terms of one update, for T1, T4 and T12."""
+
+    norm: float
+    """||delta||."""
+    eps_g: float
+    """||g|| at theta*."""
+    damage: float
+    mirrored: float
+    """Damage of -delta."""
+    first: float
+    """g.delta."""
+    second: float
+    """delta.H delta / 2."""
+    gradient_rest: float
+    """||grad L(theta* + delta) - g - H delta||."""
+    rho: float
+    """Largest ||(H(s) - H(0)) delta|| / (|s| ||delta||^2) over s in PLACES."""
+    rho_along: float
+    """Largest |delta.(H(s) - H(0)) delta| / (|s| ||delta||^3): all that T1(a) and what follows from it need."""
+    p: float
+    """||P delta||, P onto the conflict subspace."""
+    q: float
+    inside: float
+    """P delta.H P delta / 2."""
+    outside: float
+    """Q delta.H Q delta / 2."""
+    leak: float
+    """||P H Q||."""
+    h_perp: float
+    """||Q H Q||: at most the least |eigenvalue| that the subspace has."""
+    least: float
+    """The least eigenvalue, roughly; below 0, H is not positive semidefinite."""
+    most: float
+    """The greatest eigenvalue known."""
+
+
+@dataclass(frozen=True)
+class Collateral:
+    """What a refresh does to another domain, for T6(b), and to all, for T15(c)."""
+
+    other: str
+    change: float
+    """L_C(theta_0 + u) - L_C(theta_0)."""
+    bound: float
+    """T6(b)'s."""
+    slope_in: float
+    """||P g_C||."""
+    slope_out: float
+    inside: float
+    """||P H_C P||."""
+    across: float
+    """||P H_C Q||."""
+    outside: float
+    """||H_C||, which bounds ||Q H_C Q||."""
+    rho: float
+    """Of C's Hessian, as met along u."""
+    u_in: float
+    """||P u||."""
+    u_out: float
+
+
+@dataclass(frozen=True)
+class Undone:
+    """Rolling back some coordinates, m, for T7, and before or after a refresh step, for T14."""
+
+    m: float
+    """||m||."""
+    n: float
+    """||delta - m||."""
+    recovered: float
+    predicted: float
+    """g.m + m.Hm / 2 + m.Hn."""
+    damped: float
+    """The share of m that T7(c) undoes, from gradient and Hessian at theta_0."""
+    damped_predicted: float
+    damped_recovered: float
+    alpha: float
+    """Step size of the refresh step."""
+    last: float
+    """Damage with the rollback last, less that with the refresh last."""
+    last_predicted: float
+    """The same by T14(d)."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """One refresh step on the harmed domain, and the total of all domains, for T15(c)."""
+
+    limit: float
+    """Step size up to which it helps the total of quadratics."""
+    below: float
+    """Change of the total at half of it."""
+    above: float
+    """At twice."""
+
+
+def _drift(
+    module: nn.Module, loss: Loss, start: Tensor, step: Tensor, bent: Tensor, places: tuple[float, ...]
+) -> tuple[float, float]:
+    """Largest ||(H(s) - H(0)) step|| / (|s| ||step||^2), and largest |step.(H(s) - H(0)) step| / (|s| ||step||^3)."""
+    norm, whole, along = float(step.norm()), [], []
+    for s in places:
+        with at(module, start + s * step):
+            change = Hessian(module, loss, keep_graph=False) @ step - bent
+        whole.append(float(change.norm()) / abs(s) / norm**2)
+        along.append(abs(float(change @ step)) / abs(s) / norm**3)
+    return max(whole), max(along)
+
+
+def _value(module: nn.Module, loss: Loss, where: Tensor) -> float:
+    with at(module, where):
+        return value(module, loss)
+
+
+def local(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, values: np.ndarray, basis: Tensor) -> Local:
+    """Terms and constants of an update.
+
+    Args:
+        module: whose parameters; left as found.
+        loss: the harmed domain's.
+        start: theta*, (coordinates,).
+        delta: (coordinates,).
+        values: largest |eigenvalues| of the Hessian at theta*, (pairs,).
+        basis: their eigenvectors, (coordinates, pairs).
+    """
+    with at(module, start):
+        hessian = Hessian(module, loss)
+        g, bent, image = hessian.gradient, hessian @ delta, hessian @ basis
+        level = value(module, loss)
+        least = float(top_eigenpairs(hessian, 1, tolerance=0.1, which="SA").values[0])
+        del hessian  # the graph is large
+    within = basis @ (basis.T @ delta)
+    bent_within = image @ (basis.T @ delta)
+    beyond, bent_beyond = delta - within, bent - bent_within
+    with at(module, start + delta):
+        end, after = gradient(module, loss), value(module, loss)
+    rho, rho_along = _drift(module, loss, start, delta, bent, PLACES)
+    return Local(
+        norm=float(delta.norm()),
+        eps_g=float(g.norm()),
+        damage=after - level,
+        mirrored=_value(module, loss, start - delta) - level,
+        first=float(g @ delta),
+        second=float(delta @ bent) / 2,
+        gradient_rest=float((end - g - bent).norm()),
+        rho=rho,
+        rho_along=rho_along,
+        p=float(within.norm()),
+        q=float(beyond.norm()),
+        inside=float(within @ bent_within) / 2,
+        outside=float(beyond @ bent_beyond) / 2,
+        leak=float(torch.linalg.matrix_norm(image - basis @ (basis.T @ image), 2)),
+        h_perp=float(np.abs(values).min()),
+        least=least,
+        most=float(values.max()),
+    )
+
+
+def collateral(module: nn.Module, loss: Loss, start: Tensor, u: Tensor, basis: Tensor, *, other: str) -> Collateral:
+    """What moving by u from theta_0 does to another domain's loss.
+
+    Args:
+        module: whose parameters; left as found.
+        loss: the other domain's.
+        start: theta_0, (coordinates,).
+        u: the refresh, (coordinates,).
+        basis: of the harmed domain's conflict subspace, (coordinates, pairs).
+        other: the other domain's name.
+    """
+    with at(module, start):
+        hessian = Hessian(module, loss)
+        g, bent, image = hessian.gradient, hessian @ u, hessian @ basis
+        largest = float(abs(top_eigenpairs(hessian, 1, tolerance=0.05).values[0]))
+        level = value(module, loss)
+        del hessian
+    inner = basis.T @ image
+    constants = {
+        "slope_in": float((basis.T @ g).norm()),
+        "slope_out": float((g - basis @ (basis.T @ g)).norm()),
+        "inside": float(torch.linalg.matrix_norm(inner, 2)),
+        "across": float(torch.linalg.matrix_norm(image - basis @ inner, 2)),
+        "outside": largest,
+        "rho": _drift(module, loss, start, u, bent, (0.5, 1.0))[1],
+    }
+    u_in, u_out = float((basis.T @ u).norm()), float((u - basis @ (basis.T @ u)).norm())
+    return Collateral(
+        other=other,
+        change=_value(module, loss, start + u) - level,
+        bound=float(bounds.collateral(u_in, u_out, **constants)),
+        u_in=u_in,
+        u_out=u_out,
+        **constants,
+    )
+
+
+def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tensor, alpha: float) -> Undone:
+    """A rollback alone, damped, and in both orders with one exact refresh step.
+
+    Args:
+        module: whose parameters; left as found.
+        loss: the harmed domain's.
+        start: theta*, (coordinates,).
+        delta: (coordinates,).
+        m: delta on the coordinates put back, 0 elsewhere, (coordinates,).
+        alpha: step size of the refresh.
+    """
+    n, kept = delta - m, m == 0
+    with at(module, start):
+        hessian = Hessian(module, loss)
+        g, bent_m, bent_n = hessian.gradient, hessian @ m, hessian @ n
+        # T14(d) is about g = 0: what the gradient adds to the refresh step is part of what it misses.
+        v = (bent_m + bent_n) * kept
+        bent = float(v @ (hessian @ v) - bent_n @ (hessian @ bent_n))
+        level = value(module, loss)
+        del hessian
+    with at(module, start + delta):
+        slope = gradient(module, loss)
+        bent_end = float(m @ (Hessian(module, loss, keep_graph=False) @ m))
+        after = value(module, loss)
+    pull = float(slope @ m)
+    damped = float(bounds.damped_share(pull, bent_end))
+    with at(module, start + n):
+        refreshed_last = n - alpha * gradient(module, loss)
+    rolled_last = (delta - alpha * slope) * kept
+    one, other = (_value(module, loss, start + e) - level for e in (rolled_last, refreshed_last))
+    across, along = float((bent_n * ~kept) @ bent_n), float((bent_n * kept) @ bent_m)
+    return Undone(
+        m=float(m.norm()),
+        n=float(n.norm()),
+        recovered=after - _value(module, loss, start + n),
+        predicted=float(bounds.rollback_gain(float(g @ m), float(m @ bent_m), float(m @ bent_n))),
+        damped=damped,
+        damped_predicted=float(bounds.damped_gain(pull, bent_end)),
+        damped_recovered=after - _value(module, loss, start + delta - damped * m),
+        alpha=alpha,
+        last=one - other,
+        last_predicted=float(bounds.order_difference(alpha, across, along, bent)),
+    )
+
+
+def joint(module: nn.Module, losses: Mapping[str, Loss], harmed: str, start: Tensor) -> Joint:
+    """One step on the harmed domain from theta_0, and the total of all.
+
+    Args:
+        module: whose parameters; left as found.
+        losses: every domain's, whose sum is the total.
+        harmed: the domain of the step.
+        start: theta_0, (coordinates,).
+    """
+    with at(module, start):
+        slopes = {name: gradient(module, loss) for name, loss in losses.items()}
+        g = slopes[harmed]
+        bent = sum(float(g @ (Hessian(module, loss, keep_graph=False) @ g)) for loss in losses.values())
+    total = float(g @ torch.stack(list(slopes.values())).sum(dim=0))
+    limit = float(bounds.short_refresh(total, bent))
+
+    def sums(step: float) -> float:
+        return sum(_value(module, loss, start - step * g) for loss in losses.values())
+
+    before = sums(0.0)
+    finite = limit if 0 < limit < float("inf") else 0.0
+    return Joint(limit=limit, below=sums(finite / 2) - before, above=sums(2 * finite) - before)

@@ -1,0 +1,255 @@
+"""From assumption to network: what each theorem assumes, and what it then bounds, measured on a trained run.
+
+A theorem's constants hold on a whole region; a network shows them at some points only. So an assumption is "met",
+"not met", or "as met on the way": the constant is the worst one seen where the update or the refresh went.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from toymdrl import bounds
+from toymdrl.analysis import constants, rollback
+from toymdrl.analysis.contraction import Contraction
+from toymdrl.analysis.damage import Decomposition
+from toymdrl.config import RunConfig, headline_refresh
+from toymdrl.curvature import path_quadrature, value
+from toymdrl.domains import DOMAINS
+from toymdrl.exact import ExpectedReward, has_exact_kl, kl_parts
+from toymdrl.explain import ROLLBACK_BUDGET, Explanation
+from toymdrl.parameters import at
+from toymdrl.pipeline import load_policy
+from toymdrl.subject import Subject, points
+from toymdrl.training import BETAS
+
+ROUNDING = 1e-5
+"""Of float32, on a cosine."""
+MET, ON_THE_WAY, NOT_MET = "met", "as met on the way", "not met"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One theorem on one run."""
+
+    theorem: str
+    statement: str
+    """What is bounded, in words."""
+    assumption: str
+    """With its measured constants."""
+    met: str
+    measured: float
+    relation: str
+    """"≤" for bounds, "=" for what is exact where the loss is quadratic."""
+    bound: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether it holds here, and how closely."""
+        if self.relation == "=":
+            return f"off by {abs(self.measured - self.bound) / max(abs(self.measured), 1e-9):.0%}"
+        return "holds" if self.measured <= self.bound * (1 + 1e-4) else "broken"
+
+
+def _yes(met: bool) -> str:
+    return MET if met else NOT_MET
+
+
+def _taylor(c: constants.Local) -> Iterator[Finding]:
+    slope, whole = f"Hessian along δ Lipschitz, ρ = {c.rho_along:.3g}", f"Hessian Lipschitz, ρ = {c.rho:.3g}"
+    rest = c.damage - c.first - c.second
+    remainder = float(bounds.taylor_remainder(c.rho_along, c.norm))
+    _, high = bounds.damage_range(c.eps_g, c.least, c.most, c.rho_along, c.norm)
+    yield Finding("T1(a)", "|D - g·δ - D2|", slope, ON_THE_WAY, abs(rest), "≤", remainder)
+    yield Finding("T1(b)", "D", f"{slope}, λ_max = {c.most:.3g}", ON_THE_WAY, c.damage, "≤", float(high))
+    bend = float(bounds.gradient_remainder(c.rho, c.norm))
+    yield Finding("T1(c)", "‖∇L(θ* + δ) - g - Hδ‖", whole, ON_THE_WAY, c.gradient_rest, "≤", bend)
+    even, odd = (c.damage + c.mirrored) / 2, (c.damage - c.mirrored) / 2
+    yield Finding("T12(a)", "|(D⁺ + D⁻)/2 - D2|", slope, ON_THE_WAY, abs(even - c.second), "≤", remainder)
+    yield Finding("T12(a)", "|(D⁺ - D⁻)/2 - g·δ|", slope, ON_THE_WAY, abs(odd - c.first), "≤", remainder)
+    eta = float(bounds.dominance(c.first, c.second, remainder))
+    certain = f"certificate η = {eta:.2f} < 1"
+    yield Finding(
+        "T2(b)", "|D - D2|", certain, ON_THE_WAY if eta < 1 else NOT_MET, abs(c.damage - c.second), "≤", eta * c.second
+    )
+
+
+def _subspace(c: constants.Local, size: int) -> Iterator[Finding]:
+    held = f"S fixed before δ: {size} directions, leak {c.leak:.3g}, ‖QHQ‖ ≤ {c.h_perp:.3g}"
+    error = float(bounds.localisation_error(c.leak, c.h_perp, c.p, c.q))
+    yield Finding("T4(a)", "|D2 - Pδ·HPδ/2|", held, MET, abs(c.second - c.inside), "≤", error)
+    positive = c.least >= 0 and c.outside >= 0
+    _, most = bounds.split_range(max(c.inside, 0.0), max(c.outside, 0.0))
+    convex = f"H ⪰ 0; least eigenvalue {c.least:.3g}, Qδ·HQδ/2 = {c.outside:.3g}"
+    yield Finding("T4(b)", "D2", convex, _yes(positive), c.second, "≤", float(most))
+
+
+def _exact_form(pair: Decomposition) -> Iterator[Finding]:
+    # These two need the slope between any two points, not only from the start as T1(a).
+    slopes = [(b - a) / (t - s) for (s, a), (t, b) in pairwise(zip(pair.nodes, pair.curvatures, strict=True))]
+    rho = max(map(abs, slopes)) / pair.norm**3
+    points, shares = path_quadrature(len(pair.nodes) - 1)
+    slope = f"Hessian along δ Lipschitz, ρ = {rho:.3g}"
+    half = float(bounds.trapezoid_remainder(rho, pair.norm))
+    yield Finding("T1(d)", "|D - trapezoid|", slope, ON_THE_WAY, abs(pair.actual - pair.trapezoid), "≤", half)
+    rough = float(bounds.rough_quadrature_error(rho, pair.norm, points, shares))
+    what = f"|D - g·δ - Q/2|, {len(points)} nodes"
+    yield Finding("T13(c)", what, slope, ON_THE_WAY, abs(pair.closure), "≤", rough)
+
+
+def _refresh(c: Contraction) -> Iterator[Finding]:
+    last, steps = c.inside[-1], len(c.inside) - 1
+    steeper = f"curvature at θ0 {c.start / c.upper:.1f} times that at θ*"
+    bare = f"S invariant (leak {c.leak:.3g}), Pg = 0 ({c.slope_in:.2g}), quadratic ({steeper})"
+    what = f"‖P e‖ after {steps} exact steps"
+    yield Finding("T5, the paper's", what, bare, NOT_MET, last, "≤", c.paper[-1])
+    least = min(c.mu_met)
+    averaged = f"averaged Hessian: µ ≥ {least:.3g}, leak ≤ {c.leak_met:.3g}, ν ≤ {c.nu:.3g}"
+    yield Finding("T5(a)", what, "averaged Hessian, µ and leak of each step", ON_THE_WAY, last, "≤", c.directional[-1])
+    yield Finding("T5(b)", what, averaged, ON_THE_WAY, last, "≤", c.comparison[-1])
+    if c.closed:
+        yield Finding("T5(c)", what, averaged, ON_THE_WAY, last, "≤", c.closed[-1])
+    loss = f"the same, ‖QHQ‖ ≤ {c.h_perp:.3g}, ρ = {c.rho:.3g}"
+    yield Finding("T5(g)", "loss above θ*", loss, ON_THE_WAY, c.loss[-1], "≤", c.loss_bound[-1])
+    smooth = f"α < 2/‖H‖; ‖H‖ = {c.start:.3g} at θ0, α = {c.alpha:.3g}"
+    far = float(bounds.displacement(c.loss[0] - c.loss[-1], c.alpha, c.start, steps))
+    yield Finding(
+        "T6(a)", f"‖u‖ after {steps} exact steps", smooth, _yes(c.alpha * c.start < 2), c.moved_by[-1], "≤", far
+    )
+
+
+def _undone(c: constants.Undone, drift: constants.Local) -> Iterator[Finding]:
+    what = f"{ROLLBACK_BUDGET:.0%} of the coordinates"
+    slope = f"Hessian Lipschitz, ρ = {drift.rho:.3g}"
+    remainder = float(bounds.rollback_remainder(drift.rho, c.m, c.n))
+    missed = abs(c.recovered - c.predicted)
+    yield Finding("T7(a)", f"|R - g·m - m·Hm/2 - m·Hn|, {what}", slope, ON_THE_WAY, missed, "≤", remainder)
+    damped = f"quadratic; share {c.damped:.2f} from slope and curvature at θ0"
+    yield Finding(
+        "T7(c)", "what the damped rollback recovers", damped, NOT_MET, c.damped_recovered, "=", c.damped_predicted
+    )
+    order = f"quadratic, g = 0 ({drift.eps_g:.3g}); one refresh step, α = {c.alpha:.3g}"
+    yield Finding("T14(d)", "damage, rollback last less refresh last", order, NOT_MET, c.last, "=", c.last_predicted)
+
+
+def _others(e: Explanation, across: constants.Collateral | None, total: constants.Joint) -> Iterator[Finding]:
+    if across:
+        seen = (
+            f"‖Pg‖ = {across.slope_in:.3g}, ‖Qg‖ = {across.slope_out:.3g}, ‖PHP‖ = {across.inside:.3g}, ‖H‖ = "
+            f"{across.outside:.3g}, ρ = {across.rho:.3g}"
+        )
+        what = f"|change of {DOMAINS[across.other].title}| in the sampled refresh"
+        yield Finding("T6(b)", what, seen, ON_THE_WAY, abs(across.change), "≤", across.bound)
+    a = e.alternation
+    smooth = f"‖H‖ ≤ {a.smooth:.3g} and gradients as at the start"
+    yield Finding("T8(a)", "‖cycle - step on the average‖", smooth, ON_THE_WAY, a.deviation, "≤", a.deviation_bound)
+    yield Finding(
+        "T8(b)",
+        "‖forward - reversed cycle‖",
+        f"α ‖H‖ small: {a.alpha * a.smooth:.2f}",
+        ON_THE_WAY,
+        a.swap,
+        "=",
+        a.swap_predicted,
+    )
+    helped = f"quadratics; step size {total.limit / 2:.3g}, half of the limit"
+    yield Finding("T15(c)", "change of the total by one step", helped, NOT_MET, total.below, "≤", 0.0)
+
+
+def _cosines(e: Explanation) -> Iterator[Finding]:
+    error = max(abs(each.error) for each in e.cosines.dilution)
+    yield Finding("T3(b)", "error of the dilution identity", "none: rounding alone", MET, error, "≤", ROUNDING)
+    slack = f"complement parts orthogonal; by chance to {e.cosines.chance:.1g}"
+    worst = max(e.cosines.dilution, key=lambda each: abs(each.cosine) - each.a * each.b)
+    what = f"|cosine| of {worst.one} and {worst.other} against a·b"
+    yield Finding("T3(b)", what, slack, NOT_MET, abs(worst.cosine), "≤", worst.a * worst.b)
+
+
+def _transfer(e: Explanation) -> Iterator[Finding]:
+    worst = max(e.routes.transfers, key=lambda each: abs(each.interaction))
+    pair = f"{DOMAINS[worst.trained].title} and {DOMAINS[worst.harmed].title}"
+    what = f"interaction of {pair}, the largest"
+    drift = "Hessian constant"
+    yield Finding("T9(a)", what, drift, NOT_MET, worst.interaction, "=", worst.interaction_predicted)
+    helpful = "quadratic, from the base; sign of g·b + b·Hb/2"
+    agreement = e.routes.sign_agreement("whole_curved")
+    yield Finding("T9(b)", "share of pairs whose help or harm has that sign", helpful, NOT_MET, agreement, "=", 1.0)
+
+
+def _formats(e: Explanation) -> Iterator[Finding]:
+    for name in ("bfloat16", "float8 e5m2"):
+        kept = sum(edit.unchanged[name] for edit in e.edits.edits) / len(e.edits.edits)
+        lost = sum(edit.lost[name] for edit in e.edits.edits) / len(e.edits.edits)
+        grid = "weights on the format's grid before; here rounded to it"
+        yield Finding("T10(a)", f"share of weights unchanged as {name}", grid, NOT_MET, kept, "=", lost)
+
+
+def _adam(subject: Subject, config: RunConfig) -> Finding:
+    grpo = config.grpo
+    rates = [grpo.learning_rate * ((1 - step / grpo.steps) if grpo.anneal else 1.0) for step in range(grpo.steps)]
+    most = bounds.adam_step(*BETAS) * grpo.updates * sum(rates)
+    largest = max(float(edit.abs().max()) for edit in subject.edits.values())
+    return Finding("T10(d)", "largest change of a weight by one stage", "Adam without decay", MET, largest, "≤", most)
+
+
+def _pinsker(subject: Subject, damage: float) -> Finding:
+    reference = load_policy(subject.run, subject.harmed).requires_grad_(False)
+    with at(subject.policy, subject.start + subject.delta):
+        nats = value(subject.policy, lambda policy: kl_parts(policy, reference, subject.fit(subject.harmed)))
+    most = 100 * float(bounds.reward_change(1.0, nats))
+    return Finding("T11(d)", "|D|", f"rewards in [0, 1]; KL = {nats:.3g}", MET, abs(damage), "≤", most)
+
+
+def check(subject: Subject, e: Explanation) -> tuple[Finding, ...]:
+    """Every theorem that says something about one run, in order.
+
+    Args:
+        subject: the run.
+        e: its analyses.
+    """
+    harmed, policy, basis = subject.harmed, subject.policy, subject.spectrum.vectors
+    fit = subject.fit(harmed)
+    loss = points(ExpectedReward(fit))
+    end = subject.start + subject.delta
+    taylor = constants.local(policy, loss, subject.start, subject.delta, subject.spectrum.values, basis)
+    score = (subject.delta * subject.product).abs()
+    m = rollback.chosen(subject.delta, rollback.top_coordinates(score, int(ROLLBACK_BUDGET * len(score))))
+    undone = constants.undone(policy, loss, subject.start, subject.delta, m, 1 / abs(float(subject.spectrum.values[0])))
+    across = None
+    if other := next(iter(subject.others()), None):
+        u = subject.vectors[f"refresh-{harmed}-{headline_refresh(subject.run.config)}"] - end
+        theirs = points(ExpectedReward(subject.fit(other, 1 / 4)))
+        across = constants.collateral(policy, theirs, end, u, basis, other=other)
+    losses = {key: points(ExpectedReward(subject.fit(key, 1 / 4))) for key in subject.order}
+    total = constants.joint(policy, losses, harmed, end)
+    pair = next(each for each in e.damage.pairs if (each.earlier, each.later) == (harmed, subject.later))
+    found = [*_taylor(taylor), *_exact_form(pair), *_cosines(e), *_subspace(taylor, basis.shape[1])]
+    if e.contraction:
+        found += _refresh(e.contraction)
+    found += [*_undone(undone, taylor), *_others(e, across, total), *_transfer(e), *_formats(e)]
+    found.append(_adam(subject, subject.run.config))
+    if has_exact_kl(DOMAINS[harmed]):
+        found.append(_pinsker(subject, taylor.damage))
+    return tuple(sorted(found, key=lambda each: int(re.findall(r"\d+", each.theorem)[0])))
+
+
+def lines(findings: tuple[Finding, ...]) -> list[str]:
+    """A table for a terminal: two lines a finding."""
+    told = []
+    for each in findings:
+        numbers = f"{each.measured:.3g} {each.relation} {each.bound:.3g}"
+        told.append(f"{each.theorem:<15} {each.verdict:<11} {each.statement}: {numbers}")
+        told.append(f"{'':<15} {each.met}: {each.assumption}")
+    return told
+
+
+def markdown(findings: tuple[Finding, ...]) -> str:
+    """The same as a Markdown table."""
+    head = ["theorem", "what", "assumption, as measured", "", "measured", "", "bound", "here"]
+    rows = [head, ["---", "---", "---", "---", "---:", "---", "---:", "---"]]
+    for each in findings:
+        numbers = [f"{each.measured:.3g}", each.relation, f"{each.bound:.3g}"]
+        rows.append([each.theorem, each.statement, each.assumption, each.met, *numbers, each.verdict])
+    table = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in rows]
+    unit = "Losses are in points of 100 x exact expected reward."
+    return "\n".join(["# What the theorems say of this run", "", unit, "", *table]) + "\n"
