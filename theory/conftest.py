@@ -3,6 +3,8 @@
 pytest theory                                  the default profile, the same examples every time
 pytest theory --hypothesis-profile thorough    thirty times as many, other ones every time
 python theory/thorough.py                      the same in parts: an interrupted one goes on where it was
+
+Another `--hypothesis-seed` draws other examples, in conditional statements too.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,10 +24,11 @@ settings.load_profile("theory")
 
 
 @pytest.fixture
-def accept(record_property: Callable[[str, object], None]) -> Iterator[Accept]:
+def accept(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Iterator[Accept]:
     """Draws for a conditional statement; see Accept."""
     scale = max(1, settings().max_examples // EXAMPLES)
-    draws = Accept(ACCEPTED * scale, seed=0 if scale == 1 else None)
+    seed = request.config.getoption("hypothesis_seed", None)
+    draws = Accept(ACCEPTED * scale, seed=int(seed or 0))
     yield draws
     record_property("accepted", f"{draws.accepted:,} of {draws.drawn:,} draws accepted ({draws.rate:.0%})")
 

@@ -1,0 +1,141 @@
+"""Is every term of every bound needed? Each right-hand side in toymdrl/bounds is weakened, one term at a time.
+
+A mutant drops one operand of a sum or difference, or changes a returned value by one per cent; the theory tests that
+name its function must then fail. A survivor is a term, or a constant, that no test notices.
+
+    python theory/mutate.py                 # about ten minutes on two cores
+    python theory/mutate.py taylor.py       # one file of bounds
+"""
+
+import ast
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+BOUNDS = ROOT / "toymdrl" / "bounds"
+WORKERS = os.cpu_count() or 1
+EXPLAINED: dict[tuple[str, str], str] = {}
+"""Survivors that change nothing: (function, mutation) to the reason."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One weakened right-hand side."""
+
+    file: str
+    function: str
+    change: str
+    source: str
+    """The whole mutated file."""
+
+
+def _places(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, str]]:
+    """Places to change: a sum with the operand to drop, or a returned value with the factor to change it by."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+            yield node, "left", f"drops {ast.unparse(node.left)} of {ast.unparse(node)}"
+            yield node, "right", f"drops {ast.unparse(node.right)} of {ast.unparse(node)}"
+        if isinstance(node, ast.Return) and node.value is not None:
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            for each in values:
+                if not isinstance(each, ast.Constant):
+                    for factor in ("0.99", "1.01"):
+                        yield each, factor, f"returns {factor} x {ast.unparse(each)}"
+
+
+class _Change(ast.NodeTransformer):
+    """Applies one change."""
+
+    def __init__(self, target: ast.AST, how: str) -> None:
+        self.target, self.how = target, how
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """The node, changed if it is the target."""
+        if node is not self.target:
+            return self.generic_visit(node)
+        if self.how == "left" and isinstance(node, ast.BinOp):
+            return ast.UnaryOp(ast.USub(), node.right) if isinstance(node.op, ast.Sub) else node.right
+        if self.how == "right" and isinstance(node, ast.BinOp):
+            return node.left
+        return ast.BinOp(ast.Constant(float(self.how)), ast.Mult(), node)  # type: ignore[arg-type]
+
+
+def mutants(file: Path) -> Iterator[Mutant]:
+    """Every mutant of a file of bounds."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    for index, function in enumerate(functions):
+        for number, (_, how, change) in enumerate(_places(function)):
+            fresh = copy.deepcopy(tree)
+            there = [node for node in fresh.body if isinstance(node, ast.FunctionDef)][index]
+            target = list(_places(there))[number][0]
+            mutated = ast.fix_missing_locations(_Change(target, how).visit(fresh))
+            yield Mutant(file.name, function.name, change, ast.unparse(mutated))
+
+
+def _users(function: str) -> list[str]:
+    """Theory tests that may notice a function: those that name it, or name a bound that is made of it."""
+    names = {function}
+    sources = [each.read_text(encoding="utf-8") for each in BOUNDS.glob("*.py")]
+    grown = True
+    while grown:
+        made = {
+            node.name
+            for source in sources
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.FunctionDef) and names & {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        }
+        grown = not made <= names
+        names |= made
+    pattern = re.compile(rf"bounds\.({'|'.join(sorted(names))})\b")
+    tests = sorted((ROOT / "theory").glob("test_*.py"))
+    # Those that name the function itself first: they are the likeliest to fail.
+    tests.sort(key=lambda test: f"bounds.{function}(" not in test.read_text(encoding="utf-8"))
+    return [f"theory/{test.name}" for test in tests if pattern.search(test.read_text(encoding="utf-8"))]
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether all theory tests that use the mutated function pass all the same."""
+    tests = _users(mutant.function)
+    if not tests:
+        return True
+    with TemporaryDirectory() as folder:
+        for package in ("toymdrl", "theory"):
+            shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        (Path(folder) / "toymdrl" / "bounds" / mutant.file).write_text(mutant.source, encoding="utf-8")
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
+        quiet = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"pytest could not run on {mutant.function}, which {mutant.change}:\n{done.stdout[-2000:]}")
+    return done.returncode == 0
+
+
+def main() -> int:
+    """Try them all; the number of survivors that nothing explains."""
+    files = [BOUNDS / name for name in sys.argv[1:]] or sorted(BOUNDS.glob("*.py"))
+    tried = [mutant for file in files for mutant in mutants(file)]
+    unexplained = survivors = 0
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for count, (mutant, alive) in enumerate(zip(tried, pool.map(survives, tried), strict=True), start=1):
+            if alive:
+                reason = EXPLAINED.get((mutant.function, mutant.change))
+                survivors, unexplained = survivors + 1, unexplained + (reason is None)
+                print(f"\r{mutant.function} {mutant.change}: survives{f' ({reason})' if reason else ''}", flush=True)
+            print(f"\r{count} of {len(tried)}", end="", file=sys.stderr, flush=True)
+    print(f"\n{len(tried)} mutants, {survivors} survive, {unexplained} of them unexplained")
+    return min(unexplained, 1)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
