@@ -7,6 +7,7 @@ python theory/thorough.py                      the same in parts: an interrupted
 Another `--hypothesis-seed` draws other examples, in conditional statements too.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -34,11 +35,18 @@ def accept(request: pytest.FixtureRequest, record_property: Callable[[str, objec
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Which share of its draws each conditional statement accepted."""
-    # The rate is known after the test, so the report of its teardown has it: pytest files those that pass under "".
-    reports = [each for each in terminalreporter.stats.get("", []) if each.when == "teardown"]
-    told = {each.nodeid.removeprefix("theory/"): dict(each.user_properties).get("accepted") for each in reports}
-    lines = [f"{name}: {rate}" for name, rate in sorted(told.items()) if rate]
+    """Which share of its draws each conditional statement accepted, and what each file took."""
+    reports = [each for kind in terminalreporter.stats.values() for each in kind if isinstance(each, pytest.TestReport)]
+    ours = [each for each in reports if each.nodeid.startswith("theory/")]
+    # The rate is known after the test, so it is the report of its teardown that has it.
+    told = {(each.nodeid.removeprefix("theory/"), dict(each.user_properties).get("accepted")) for each in ours}
+    lines = sorted(f"{name}: {rate}" for name, rate in told if rate)
     if lines:
         terminalreporter.section("conditional statements")
         terminalreporter.write_line("\n".join(lines))
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for each in ours:
+        seconds[each.nodeid.removeprefix("theory/").split("::")[0]] += each.duration
+    if seconds:
+        terminalreporter.section("seconds")
+        terminalreporter.write_line(", ".join(f"{name} {spent:.1f}" for name, spent in sorted(seconds.items())))
