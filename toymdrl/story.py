@@ -214,7 +214,7 @@ def _alternation(e: Explanation, c: Entry) -> Chapter:
         f"the average loss would, but for {c['deviation_share']:.1%} of its length (T8(a), with the curvature at the "
         f"start, allows {c['deviation_bound_share']:.0%}). What the order of the domains changes is predicted by their "
         f"Hessians to {c['order_effect_predicted_within']:.0%} (T8(b)); coming last instead of first is worth "
-        f"{c['gained_by_coming_last']:+.2f} points to a domain. Scores are on unseen prompts.",
+        f"{round(c['gained_by_coming_last'], 2) + 0:+.2f} points to a domain. Scores are on unseen prompts.",
         "alternation",
         "Points gained by each domain over cycles in both orders; distance from Pareto-stationarity",
     )
