@@ -168,7 +168,7 @@ def page(rows: list[Row]) -> str:
     tried = statistics.mean(row["rank"] for row in rows if row["seed"] in TRIED)
     lines += [
         "",
-        f"On seeds {TRIED.start} to {TRIED.stop - 1} alone, where the analysis was tried out, band 4's mean is {tried:.2f}.",
+        f"On seeds {TRIED.start} to {TRIED.stop - 1} alone, where the analysis was tried out, band 4 has {tried:.2f}.",
         f"A seed has {min(counts)} to {max(counts)} pairs that it ranks, so that one misplaced pair weighs much.",
         "",
         f"Over the {int(worth.sum())} pairs of all seeds with at least 2 points of damage, the rank correlation of",
