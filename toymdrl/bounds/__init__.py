@@ -13,7 +13,16 @@ from toymdrl.bounds.collateral import best_refresh_steps, collateral, displaceme
 from toymdrl.bounds.cosines import chance_cosine, damage_at_cosine, dilution, dilution_variance, revealed_cosine
 from toymdrl.bounds.cycle import cycle_change, cycle_error, cycle_error_second
 from toymdrl.bounds.order import order_difference, order_gap, refreshed_last
-from toymdrl.bounds.policy import kl_bound, kl_remainder, reward_change
+from toymdrl.bounds.policy import (
+    convex_damage,
+    kl_bound,
+    kl_remainder,
+    kl_remainder_of_spread,
+    reversed_kl_remainder,
+    reward_change,
+    sampling_noise,
+    tabular_rho,
+)
 from toymdrl.bounds.quadrature import quadrature_error, rough_quadrature_error, rule_distance
 from toymdrl.bounds.refresh import (
     gradient_dominated,
@@ -76,6 +85,7 @@ __all__ = [
     "best_subspace_error",
     "chance_cosine",
     "collateral",
+    "convex_damage",
     "cycle_change",
     "cycle_error",
     "cycle_error_second",
@@ -98,6 +108,7 @@ __all__ = [
     "joint_damage",
     "kl_bound",
     "kl_remainder",
+    "kl_remainder_of_spread",
     "leak_of_angle",
     "least_damage_tail",
     "least_tail",
@@ -121,6 +132,7 @@ __all__ = [
     "refreshed_last",
     "refreshed_loss",
     "revealed_cosine",
+    "reversed_kl_remainder",
     "reward_change",
     "rollback_gain",
     "rollback_range",
@@ -128,10 +140,12 @@ __all__ = [
     "rollback_scores",
     "rough_quadrature_error",
     "rule_distance",
+    "sampling_noise",
     "selectivity",
     "shapley_share",
     "short_refresh",
     "split_range",
+    "tabular_rho",
     "taylor_remainder",
     "transfer_change",
     "trapezoid_remainder",
