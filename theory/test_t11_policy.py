@@ -39,8 +39,8 @@ min r) 5 sqrt(2)/4; a symmetric tensor is largest along one direction thrice (Ba
 
 Tight. (a) exact. (b) Two answers of probability 1/2 +- sqrt(3)/6, z along (1, -1), to leading order; (c), and the last
 line of (d): two even answers. (d) Four even answers with the scalar feature (1, -1, 0, 0) and rewards (-1, -1, 1, 1),
-to leading order. (e) Feature (1, 1, -1, -1), rewards (1, -1, 1, -1). (f) One positive curvature with a slope and a cubic.
-rho in (d) is not tight: two even answers have sqrt(2)/4, the most that a search found.
+to leading order. (e) Feature (1, 1, -1, -1), rewards (1, -1, 1, -1). (f) One positive curvature with a slope and a
+cubic. rho in (d) is not tight: two even answers have sqrt(2)/4, the most that a search found.
 
 Needed. (a) Realisability: even answers with features (1, 0, -1) and rewards (1, -2, 1) are stationary at 0, and damage
 is a seventieth of the divergence at theta = 2. A regulariser, for mu: without it J has no maximum, and a policy that is

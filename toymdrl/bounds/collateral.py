@@ -42,6 +42,18 @@ def collateral(
     return gi * i + go * o + quadratic + taylor_remainder(rho, np.hypot(i, o))
 
 
+def gain_range(slope: ArrayLike) -> tuple[Array, Array]:
+    """T6(c): range of what A gains by a refresh of a quadratic, from slope = g0.u."""
+    (s,) = arrays(slope)
+    return np.abs(s) / 2, np.abs(s)
+
+
+def least_gain(mu: ArrayLike, u: ArrayLike) -> Array:
+    """T6(c): what A gains is at least this, from ||u||."""
+    m, n = arrays(mu, u)
+    return m / 2 * n**2
+
+
 def selectivity(gained: ArrayLike, slope_in: ArrayLike, inside: ArrayLike, mu: ArrayLike, rho: ArrayLike) -> Array:
     """T6(c): gained / |change of C| is at least this, for a quadratic L_A and a displacement inside an invariant S."""
     d, g, h, m, r = arrays(gained, slope_in, inside, mu, rho)
@@ -58,3 +70,9 @@ def best_refresh_steps(h_a: ArrayLike, h_b: ArrayLike, alpha: ArrayLike) -> Arra
     """T6(d): after how many steps of gradient descent on A that share is undone."""
     a, b, rate = arrays(h_a, h_b, alpha)
     return np.log(b / (a + b)) / np.log(1 - rate * a)
+
+
+def noise_collateral(alpha: ArrayLike, steps: ArrayLike, curvature: ArrayLike) -> Array:
+    """T6(e): what gradient noise of covariance Sigma outside S adds to C's expected loss; curvature = tr(H_C Sigma)."""
+    a, t, h = arrays(alpha, steps, curvature)
+    return a**2 / 2 * t * h

@@ -83,10 +83,54 @@ def leak_of_angle(spread: ArrayLike, angle: ArrayLike) -> Array:
     return s * np.minimum(0.5, np.sin(phi))
 
 
+def leak_of_blocks(inside: ArrayLike, h_perp: ArrayLike) -> Array:
+    """T5(e): leak if H >= 0; inside = ||P H P||."""
+    i, o = arrays(inside, h_perp)
+    return np.sqrt(i * o)
+
+
 def noise_floor(alpha: ArrayLike, mu: ArrayLike, variance: ArrayLike) -> Array:
     """T5(f): what gradient noise of this variance inside S adds to the root mean square of p_t, for any t."""
     a, m, v = arrays(alpha, mu, variance)
     return np.sqrt(a * v / (m * (2 - a * m)))
+
+
+def noisy_step(
+    p: ArrayLike,
+    alpha: ArrayLike,
+    mu: ArrayLike,
+    leaked: ArrayLike,
+    slope: ArrayLike,
+    drift: ArrayLike,
+    variance: ArrayLike,
+) -> Array:
+    """T5(f): the root mean square of p after a step with gradient noise is at most this.
+
+    Args:
+        p: root mean square of ||P e_t||.
+        alpha: step size.
+        mu: least curvature on S.
+        leaked: leak times the root mean square of ||Q e_t||.
+        slope: ||P g||.
+        drift: rho/2 times the root of the mean of ||e_t||^4.
+        variance: mean square of the noise inside S.
+    """
+    a, v = arrays(alpha, variance)
+    return np.hypot(refresh_step(p, alpha, mu, leaked, slope, drift), a * np.sqrt(v))
+
+
+def noisy_contraction(p0: ArrayLike, alpha: ArrayLike, mu: ArrayLike, variance: ArrayLike, steps: ArrayLike) -> Array:
+    """T5(f): the root mean square of p_t if L_A is quadratic, S is H-invariant and P g = 0."""
+    shrunk = paper_contraction(1.0, alpha, mu, steps)
+    spread = noise_floor(alpha, mu, variance) * np.sqrt(1 - shrunk**2)
+    return np.hypot(paper_contraction(p0, alpha, mu, steps), spread)
+
+
+def noisy_closed(
+    p0: ArrayLike, alpha: ArrayLike, mu: ArrayLike, floor: ArrayLike, variance: ArrayLike, steps: ArrayLike
+) -> Array:
+    """T5(f): the root mean square of p_t; floor = leak q + ||Pg|| + rho/2 m, from the largest root means met."""
+    return refresh_closed(p0, alpha, mu, floor, steps) + noisy_contraction(0.0, alpha, mu, variance, steps)
 
 
 def refreshed_loss(
@@ -104,6 +148,25 @@ def recovered_loss(eigenvalues: ArrayLike, coordinates: ArrayLike, alpha: float,
     return float(np.sum(value * c**2 * (1 - (1 - alpha * value) ** (2 * steps))) / 2)
 
 
+def least_recovered(inside: ArrayLike, alpha: ArrayLike, mu: ArrayLike, steps: ArrayLike) -> Array:
+    """T5(g): t steps recover at least this on a quadratic with g = 0, S invariant and 0 <= Q H Q <= 2/alpha.
+
+    Args:
+        inside: (P delta).H(P delta) / 2.
+        alpha: step size.
+        mu: least curvature on S.
+        steps: how many.
+    """
+    i, t = arrays(inside, steps)
+    return i - paper_contraction(i, alpha, mu, 2 * t)
+
+
 def gradient_dominated(gap: ArrayLike, alpha: ArrayLike, mu: ArrayLike, steps: ArrayLike) -> Array:
     """T5(h): L_A(theta_t) - inf L_A <= (1 - alpha mu)^t gap, if ||grad L_A||^2 / 2 >= mu (L_A - inf L_A)."""
     return paper_contraction(gap, alpha, mu, steps)
+
+
+def smooth_descent(gap: ArrayLike, alpha: ArrayLike, mu: ArrayLike, smooth: ArrayLike, steps: ArrayLike) -> Array:
+    """T5(h): the same, from a Lipschitz constant of the gradient, for every alpha below 2/smooth."""
+    start, a, m, s, t = arrays(gap, alpha, mu, smooth, steps)
+    return (1 - 2 * a * m * (1 - a * s / 2)) ** t * start

@@ -47,6 +47,18 @@ def dominance(first: ArrayLike, second: ArrayLike, remainder: ArrayLike) -> Arra
     return np.where(positive, (np.abs(one) + rest) / np.where(positive, two, 1.0), np.inf)
 
 
+def second_order_share(eta: ArrayLike) -> Array:
+    """T2(a): D2 is at least this share of D, eta as of `dominance`."""
+    (e,) = arrays(eta)
+    return 1 / (1 + e)
+
+
+def second_order_range(eta: ArrayLike, second: ArrayLike) -> tuple[Array, Array]:
+    """T2(b): range of D, eta as of `dominance`, second = D2 > 0."""
+    e, two = arrays(eta, second)
+    return (1 - e) * two, (1 + e) * two
+
+
 def dominance_window(eta: float, kappa: float, eps_g: float, rho: float) -> tuple[float, float] | None:
     """T2(c): between which ||delta|| T2(b) holds, if delta.H delta >= kappa ||delta||^2; None if nowhere."""
     half = eta * kappa / 2

@@ -1,0 +1,269 @@
+r"""T6. What a refresh of A does to another domain C, and why a short one beats a full one (C10).
+
+Setting. Domain A is refreshed from theta_0 by t steps of gradient descent with step size alpha on L_A: theta_t =
+theta_0 + u. Gained is L_A(theta_0) - L_A(theta_t), the change of C is L_C(theta_t) - L_C(theta_0), selectivity is
+gained / |change of C|. g_C and H_C are gradient and Hessian of L_C at theta_0; g_0 is A's gradient there. S, P and Q =
+I - P are a subspace, the orthogonal projector onto it and its complement's. C may be the domain B that did the damage.
+
+Assumptions. (a) L_A is smooth: its gradient is L-Lipschitz, and 0 < alpha < 2/L. No convexity. (b) The Hessian of L_C
+is rho-Lipschitz on the segment from theta_0 to theta_t; u is any displacement. (c) That of (b), and L_A - L_A(theta*) =
+e.He/2 with HS in S, mu <= H <= L_S on S, u in S (H vanishes on the complement, or Q delta = 0), 0 < alpha <= 1/L_S. (d)
+Along one direction L_A and L_B are quadratics of curvatures h_A, h_B > 0, B is stationary at theta_0, and p is the
+length of the displacement that A suffered; alpha h_A < 1 for the number of steps. (e) L_A depends on P theta only, L_C
+is quadratic, each step has noise xi with Q xi = xi, mean 0, covariance Sigma, independent of the others.
+
+Statement.
+(a) ||u||^2 <= t alpha / (1 - alpha L/2) gained.
+(b) |change of C| <= ||Pg_C|| ||Pu|| + ||Qg_C|| ||Qu|| + ||PH_CP|| ||Pu||^2/2 + ||PH_CQ|| ||Pu|| ||Qu|| + ||QH_CQ||
+    ||Qu||^2/2 + rho/6 ||u||^3.
+(c) Gained >= mu/2 ||u||^2, |g_0.u|/2 <= gained <= |g_0.u|, and selectivity is at least 1 / (||Pg_C|| sqrt(2/(mu
+    gained)) + ||PH_CP||/mu + rho/6 (2/mu)^(3/2) sqrt(gained)). As t alpha goes to 0 it goes to ||g_0|| / (||g_C||
+    |cos(g_0, g_C)|).
+(d) Undoing the share s of the displacement changes -(L_A + L_B) by p^2/2 (h_A (2s - s^2) - h_B s^2): for the better iff
+    0 < s < 2h_A/(h_A + h_B), best at s = h_A/(h_A + h_B), with p^2/2 h_A^2/(h_A + h_B); gradient descent is there after
+    ln(h_B/(h_A + h_B)) / ln(1 - alpha h_A) steps.
+(e) The noise adds alpha^2/2 t tr(H_C Sigma) to the expected change of C, exactly.
+
+Proof. (a) L_A(x - alpha grad) <= L_A(x) - alpha (1 - alpha L/2) ||grad||^2 for a smooth L_A. Summed over the steps,
+gained >= alpha (1 - alpha L/2) sum ||grad_s||^2, and ||u||^2 = alpha^2 ||sum grad_s||^2 <= alpha^2 t sum ||grad_s||^2.
+(b) T1(a) for C and u, each product split by P and Q.
+(c) In the eigenvectors of H on S, with c_i the coordinates of delta and x_i = (1 - alpha lambda_i)^t in [0, 1], gained
+is the sum of lambda_i c_i^2 (1 - x_i^2)/2, ||u||^2 that of c_i^2 (1 - x_i)^2, and -g_0.u that of lambda_i c_i^2 (1 -
+x_i). As (1 - x)^2 <= 1 - x^2 and 1 - x <= 1 - x^2 <= 2 (1 - x), the first lines follow. (b) with Qu = 0 bounds |change
+of C| from ||u|| <= sqrt(2 gained/mu); divide. To first order u = -t alpha g_0.
+(d) A's loss goes from h_A p^2/2 to h_A (1 - s)^2 p^2/2, B's rises by h_B s^2 p^2/2: a parabola in s. After t steps 1 -
+s = (1 - alpha h_A)^t.
+(e) The part of u outside S is -alpha times the sum of the noises, whatever happens inside: E L_C of a quadratic adds
+tr(H_C Cov)/2 with Cov = alpha^2 t Sigma, as its mean is 0 and independent of the rest. ∎
+
+Tight. (a) One direction, one step. (b) One direction inside S, one outside, all signs alike. (c) L_A = mu x^2/2
+refreshed for ever, with L_C linear, purely quadratic or purely cubic. (d), (e) exact.
+
+Needed. (a) alpha < 2/L: (x^2 + y^2/10)/2 from (0, 1) with alpha = 3 (L = 1) moves by 0.3 while the bound is negative.
+(c) alpha <= 1/L_S: x^2/2 with alpha = 1.5 and one step gains 0.375, less than ||u||^2/2 = 1.125. An invariant S, or u
+in S: a displacement outside S costs C, whatever S says. (b), (c) "Limited collateral" is an assumption about C, not a
+consequence of contraction: L_A = x^2/2, L_C = -10 x, delta = 1: a full refresh gains 0.5 and costs 10. (d) B
+stationary: a slope of B moves the best share. Full refreshes can be bad: h_A = 1, h_B = 3 recovers 0.5 and costs 1.5.
+(e) Mean 0: noise that leans one way drifts by alpha t, not sqrt(t).
+"""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.random import Generator, default_rng
+
+from theory.instances import (
+    DIMENSIONS,
+    SEEDS,
+    Accept,
+    Split,
+    equal,
+    holds,
+    log_uniform,
+    loss,
+    norm,
+    quadratic,
+    reached,
+    scales,
+    subspace,
+    symmetric,
+    unit,
+    violated,
+)
+from toymdrl import bounds
+from toymdrl.bounds import Array
+
+STEPS = st.integers(1, 20)
+
+
+def refresh(gradient, start: Array, alpha: float, steps: int) -> Array:  # type: ignore[no-untyped-def]
+    """Where gradient descent ends."""
+    theta = start
+    for _ in range(steps):
+        theta = theta - alpha * gradient(theta)
+    return theta
+
+
+@given(seed=SEEDS, d=DIMENSIONS, steps=STEPS, share=st.floats(0.01, 1.98), bend=scales(1e-2, 3.0))
+def test_a_holds(seed: int, d: int, steps: int, share: float, bend: float) -> None:
+    generator = default_rng(seed)
+    there = loss(generator, d, bend=bend, slope=1.0, cubic=False)
+    start, alpha = generator.standard_normal(d), share / there.smooth
+    end = refresh(there.gradient, start, alpha, steps)
+    gained = there(start) - there(end)
+    holds(norm(end - start), bounds.displacement(gained, alpha, there.smooth, steps), norm(end) ** 2)
+
+
+@given(h=scales(0.1, 10), share=st.floats(0.05, 1.95), x=scales(1e-2, 5))
+def test_a_is_tight(h: float, share: float, x: float) -> None:
+    alpha = share / h
+    gained = h / 2 * x**2 * (1 - (1 - share) ** 2)
+    reached(share * x, float(bounds.displacement(gained, alpha, h, 1)))
+
+
+def constants(split: Split, g: Array, h: Array) -> dict[str, float]:
+    """What T6(b) needs of C."""
+    inside, across, outside = split.blocks(h)
+    slope_in, slope_out = split.norms(g)
+    return {"slope_in": slope_in, "slope_out": slope_out, "inside": inside, "across": across, "outside": outside}
+
+
+@given(seed=SEEDS, d=st.integers(2, 8), step=scales(1e-2, 5), bend=scales(1e-2, 3))
+def test_b_holds(seed: int, d: int, step: float, bend: float) -> None:
+    generator = default_rng(seed)
+    there, u, start = loss(generator, d, bend=bend), step * unit(generator, d), generator.standard_normal(d)
+    split = subspace(generator, d, int(generator.integers(1, d)))
+    change, scale = there(start + u) - there(start), abs(there(start + u)) + abs(there(start))
+    c = constants(split, there.gradient(start), there.hessian(start))
+    holds(abs(change), bounds.collateral(*split.norms(u), **c, rho=there.rho), scale)
+
+
+@given(g=st.tuples(scales(0.01, 3), scales(0.01, 3)), i=scales(0.01, 3), a=scales(0.01, 3), o=scales(0.01, 3))
+def test_b_is_tight(g: tuple[float, float], i: float, a: float, o: float) -> None:
+    h, u, rho = np.array([[i, a], [a, o]]), np.array([0.7, 0.4]), 0.9
+    split = Split(np.eye(2)[:, :1], np.eye(2)[:, 1:])
+    change = g @ u + u @ h @ u / 2 + rho / 6 * norm(u) ** 3  # ||x||^3 has a Hessian of slope 6
+    reached(float(change), float(bounds.collateral(*split.norms(u), **constants(split, np.array(g), h), rho=rho)))
+
+
+class Invariant:
+    """A's quadratic with an invariant S and a refresh inside it; C is any smooth loss."""
+
+    def __init__(self, generator: Generator, d: int, bend: float) -> None:
+        self.split = subspace(generator, d, int(generator.integers(1, d)))
+        k = self.split.inside.shape[1]
+        self.values = np.asarray(generator.uniform(0.2, 2, k))
+        h = self.split.inside @ symmetric(generator, self.values) @ self.split.inside.T
+        self.a, self.c = quadratic(h), loss(generator, d, bend=bend, slope=1.0)
+        self.delta = log_uniform(generator, 1e-2, 3) * unit(generator, d)
+        self.alpha = float(generator.uniform(0.05, 1) / self.values.max())
+
+    def refreshed(self, steps: int) -> tuple[float, float, Array]:
+        """Gained, change of C, and u."""
+        end = refresh(self.a.gradient, self.delta, self.alpha, steps)
+        return self.a(self.delta) - self.a(end), self.c(end) - self.c(self.delta), end - self.delta
+
+
+@given(seed=SEEDS, d=st.integers(2, 8), steps=STEPS, bend=scales(1e-2, 3))
+def test_c_holds(seed: int, d: int, steps: int, bend: float) -> None:
+    case = Invariant(default_rng(seed), d, bend)
+    gained, change, u = case.refreshed(steps)
+    assert norm(case.split.outside.T @ u) < 1e-12
+    mu, slope = case.values.min(), float(case.a.gradient(case.delta) @ u)
+    holds(bounds.least_gain(mu, norm(u)), gained, case.a(case.delta))
+    low, high = bounds.gain_range(slope)
+    holds([float(low), gained], [gained, float(high)], case.a(case.delta))
+    c = constants(case.split, case.c.gradient(case.delta), case.c.hessian(case.delta))
+    bound = bounds.selectivity(gained, c["slope_in"], c["inside"], mu, case.c.rho)
+    scale = abs(case.c(case.delta)) + 1
+    holds(bound * (abs(change) - 1e-13 * scale), gained, case.a(case.delta))
+
+
+@given(mu=scales(0.1, 10), x=scales(1e-2, 5), gc=scales(1e-2, 10), hc=scales(1e-2, 10), rho=scales(1e-2, 10))
+def test_c_is_tight(mu: float, x: float, gc: float, hc: float, rho: float) -> None:
+    gained = mu / 2 * x**2  # a full refresh
+    reached(float(bounds.least_gain(mu, x)), gained)
+    reached(float(bounds.gain_range(mu * x * x)[0]), gained)
+    reached(gained / (gc * x + hc / 2 * x**2 + rho / 6 * x**3), float(bounds.selectivity(gained, gc, hc, mu, rho)))
+    short = 1e-6 / mu  # after which 1 - x^2 = 2 (1 - x) to leading order
+    left = 1 - short * mu
+    reached(mu / 2 * x**2 * (1 - left**2), float(bounds.gain_range(mu * x * x * (1 - left))[1]), rel=1e-5)
+
+
+def test_c_starts_at_the_ratio_of_gradients(accept: Accept) -> None:
+    for generator in accept:
+        case = Invariant(generator, 4, bend=0.3)
+        g0, gc = case.a.gradient(case.delta), case.c.gradient(case.delta)
+        cosine = abs(g0 @ gc) / (norm(g0) * norm(gc))
+        if not accept.met(bool(cosine > 0.05 and norm(g0) > 1e-2)):
+            continue
+        case.alpha *= 1e-5
+        gained, change, _ = case.refreshed(1)
+        equal(gained / abs(change), norm(g0) / (norm(gc) * cosine), rel=1e-2)
+
+
+@given(ha=scales(0.1, 10), hb=scales(0.1, 10), p=scales(1e-2, 5))
+def test_d_holds_and_is_tight(ha: float, hb: float, p: float) -> None:
+    best = ha / (ha + hb)
+    shares = np.linspace(0, 2, 401)
+    totals = -(ha * (1 - shares) ** 2 + hb * shares**2 - ha) * p**2 / 2
+    equal(bounds.partial_refresh(shares, ha, hb, p), totals, scale=(ha + hb) * p**2)
+    assert np.all((totals > 1e-12 * p**2) == ((shares > 1e-9) & (shares < 2 * best - 1e-9)))
+    reached(float(bounds.partial_refresh(best, ha, hb, p)), p**2 / 2 * ha**2 / (ha + hb))
+    holds(totals, bounds.partial_refresh(best, ha, hb, p))
+    alpha = 0.3 / ha
+    steps = float(bounds.best_refresh_steps(ha, hb, alpha))
+    equal(1 - (1 - alpha * ha) ** steps, best)
+    # Among whole numbers of steps, the best is beside it.
+    counts = np.arange(0, int(steps) + 50)
+    whole = int(np.argmax(bounds.partial_refresh(1 - (1 - alpha * ha) ** counts, ha, hb, p)))
+    assert abs(whole - steps) < 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_e_is_exact(steps: int) -> None:
+    generator = default_rng(steps)
+    d, alpha = 5, 0.2
+    split = subspace(generator, d, 2)
+    a = quadratic(split.inside @ np.diag([1.0, 2.0]) @ split.inside.T)
+    hc, gc = symmetric(generator, generator.uniform(-1, 2, d)), generator.standard_normal(d)
+    c = quadratic(hc, gc)
+    start, xi = generator.standard_normal(d), split.outside @ generator.standard_normal(d - 2)
+    ends = []
+    for signs in product((-1, 1), repeat=steps):  # every path: no sampling error
+        theta = start
+        for sign in signs:
+            theta = theta - alpha * (a.gradient(theta) + sign * xi)
+        ends.append(c(theta))
+    quiet = c(refresh(a.gradient, start, alpha, steps))
+    equal(np.mean(ends) - quiet, bounds.noise_collateral(alpha, steps, xi @ hc @ xi), scale=10)
+    # Mean 0 is needed: noise that leans one way, xi each time.
+    leaning = c(refresh(lambda theta: a.gradient(theta) + xi, start, alpha, steps)) - quiet
+    assert abs(leaning - float(bounds.noise_collateral(alpha, steps, xi @ hc @ xi))) > 0.05
+
+
+def test_a_step_below_two_over_the_smoothness_is_needed_in_a() -> None:
+    h = np.diag([1.0, 0.1])
+    end = refresh(lambda theta: h @ theta, np.array([0.0, 1.0]), 3.0, 1)
+    gained = 0.05 - end @ h @ end / 2
+    equal(norm(end - [0.0, 1.0]), 0.3)
+    assert 3.0 / (1 - 3.0 / 2) * gained < 0  # what the root would be taken of
+    almost = 1.999  # and with a smoothness that is too small, the bound is too
+    there = (1 - almost) ** 2 / 2
+    violated(almost, float(bounds.displacement(0.5 - there, almost, 0.1, 1)), by=2)
+
+
+def test_a_short_step_is_needed_in_c() -> None:
+    gained, u = 1 / 2 - 0.5**2 / 2, 1.5  # x^2/2 from 1 with alpha = 1.5
+    violated(float(bounds.least_gain(1.0, u)), gained, by=2.9)
+    violated(float(bounds.gain_range(-1.5)[0]), gained, by=1.9)
+
+
+def test_a_displacement_inside_is_needed_in_c() -> None:
+    # A is steep along x and flat along y, where the refresh drifts; C sees y only. S holds x.
+    gained, drift, price = 0.5, 1.0, 3.0
+    violated(price * drift, gained / float(bounds.selectivity(gained, 0.1, 0.1, 1.0, 0.0)), by=10)
+
+
+def test_limited_collateral_is_an_assumption_about_the_other_domain() -> None:
+    gained, cost = 0.5, 10.0  # x^2/2 against -10 x
+    reached(gained / cost, float(bounds.selectivity(gained, 10.0, 0.0, 1.0, 0.0)))
+    violated(cost, gained, by=20)
+
+
+def test_every_term_of_c_is_needed_in_b() -> None:
+    zero = dict.fromkeys(["slope_in", "slope_out", "inside", "across", "outside", "rho"], 0.0)
+    for name, change in {"slope_in": 1.0, "slope_out": 1.0, "inside": 0.5, "across": 1.0, "outside": 0.5}.items():
+        violated(change, float(bounds.collateral(1.0, 1.0, **zero)), by=10)
+        reached(change, float(bounds.collateral(1.0, 1.0, **(zero | {name: 1.0}))))
+
+
+def test_a_full_refresh_can_be_bad_and_b_must_be_stationary() -> None:
+    equal(bounds.partial_refresh(1.0, 1.0, 3.0, 1.0), 0.5 - 1.5)
+    # With a slope of B along the way back, less is better: -(L_A + L_B) = parabola - slope s.
+    shares = np.linspace(0, 1, 1001)
+    best = shares[np.argmax(bounds.partial_refresh(shares, 1.0, 1.0, 1.0) - 0.5 * shares)]
+    assert best < 0.6 * 0.5
