@@ -19,7 +19,16 @@ from toymdrl.bounds.collateral import (
     partial_refresh,
     selectivity,
 )
-from toymdrl.bounds.cosines import chance_cosine, damage_at_cosine, dilution, dilution_variance, revealed_cosine
+from toymdrl.bounds.cosines import (
+    chance_cosine,
+    chance_tail,
+    damage_at_cosine,
+    diluted_cosine,
+    dilution,
+    dilution_variance,
+    revealed_cosine,
+    revealed_slope_remainder,
+)
 from toymdrl.bounds.cycle import (
     cycle_change,
     cycle_error,
@@ -119,6 +128,7 @@ __all__ = [
     "best_stopping_range",
     "best_subspace_error",
     "chance_cosine",
+    "chance_tail",
     "changed_range",
     "collateral",
     "convex_damage",
@@ -132,6 +142,7 @@ __all__ = [
     "damped_share",
     "descent_slope",
     "difference_quotient_error",
+    "diluted_cosine",
     "dilution",
     "dilution_variance",
     "displacement",
@@ -182,6 +193,7 @@ __all__ = [
     "refreshed_loss",
     "relative_thresholds",
     "revealed_cosine",
+    "revealed_slope_remainder",
     "reversed_kl_remainder",
     "reward_change",
     "rollback_gain",

@@ -149,7 +149,7 @@ def recovered_loss(eigenvalues: ArrayLike, coordinates: ArrayLike, alpha: float,
 
 
 def least_recovered(inside: ArrayLike, alpha: ArrayLike, mu: ArrayLike, steps: ArrayLike) -> Array:
-    """T5(g): t steps recover at least this on a quadratic with g = 0, S invariant and 0 <= Q H Q <= 2/alpha.
+    """T5(g): t steps recover at least this on a quadratic with g = 0, S invariant and alpha H <= 2.
 
     Args:
         inside: (P delta).H(P delta) / 2.
