@@ -14,9 +14,9 @@ Statement.
 (a) ||Phi(theta) - theta + alpha grad F|| <= E <= (e^y - 1) / (2 y) alpha^2 L G V; so a cycle is a gradient step on F up
     to second order in alpha. For two domains E = alpha^2 w_1 w_2 L G.
 (b) ||Phi(theta) - theta + alpha grad F - alpha^2 C|| <= E2 = alpha^3 / 6 (c L^2 G + c^2 rho G^2), c = (e^y - 1) / y.
-    And C = (Hbar grad F - sum w_i^2 H_i g_i) / 2 + sum_{j<i} w_i w_j (H_i g_j - H_j g_i) / 2, where the last sum, of Lie
-    brackets, changes its sign when the order is reversed, and nothing else does. So forward minus reversed is alpha^2
-    sum_{j<i} w_i w_j (H_i g_j - H_j g_i) to within 2 E2, and is equal to it for two quadratics.
+    And C = (Hbar grad F - sum w_i^2 H_i g_i) / 2 + sum_{j<i} w_i w_j (H_i g_j - H_j g_i) / 2: if the order is reversed,
+    the last sum, of Lie brackets, changes its sign, and the rest of C does not change. So forward minus reversed is
+    alpha^2 sum_{j<i} w_i w_j (H_i g_j - H_j g_i) to within 2 E2, and is equal to it for two quadratics.
 (c) If y <= 2, F(Phi(theta)) - F(theta) <= -alpha (1 - y/2) ||grad F||^2 + ||grad F|| E + L/2 E^2. So if y < 2, F falls
     wherever alpha ||grad F|| > E (1 + sqrt(1 + 2 y - y^2)) / (2 - y), a factor that goes from 1 to 1 + sqrt 2 as y goes
     from 0 to 1.
@@ -46,11 +46,11 @@ root is the factor.
 unit vector whose norm the product preserves keeps it in every factor, so it is in the kernel of H_1, is left alone,
 is in the kernel of H_2, and so on: it is in that of Hbar, which is {0}. So the product has a norm below 1, and Phi is a
 contraction. At a fixed point (a) says alpha ||grad F|| <= E, and grad F = Hbar (theta_f - theta_w): ||theta_f -
-theta_w|| <= k G(theta_f) <= k (G(theta_w) + L ||theta_f - theta_w||). For the last claim let y_{j-1} be where the cycle
-takes the gradient of L_j, less theta_w. That gradient is g_j + H_j y_{j-1}, g_j at theta_w; y_{i-1} = theta_f - theta_w
-- alpha sum_{j<i} w_j (g_j + H_j y_{j-1}), and over the whole cycle sum w_i (g_i + H_i y_{i-1}) = 0. As sum w_i g_i = 0,
-the last two say Hbar (theta_f - theta_w) = alpha C + alpha sum_{j<i} w_i w_j H_i H_j y_{j-1}: no y but y_0, ...,
-y_{N-2} occurs, and the sum is at most V / 2 L^2 Y.
+theta_w|| <= k G(theta_f) <= k (G(theta_w) + L ||theta_f - theta_w||). For the last claim let z_{j-1} be where the cycle
+takes the gradient of L_j, less theta_w. That gradient is g_j + H_j z_{j-1}, g_j at theta_w; z_{i-1} = theta_f - theta_w
+- alpha sum_{j<i} w_j (g_j + H_j z_{j-1}), and over the whole cycle sum w_i (g_i + H_i z_{i-1}) = 0. As sum w_i g_i = 0,
+the last two say Hbar (theta_f - theta_w) = alpha C + alpha sum_{j<i} w_i w_j H_i H_j z_{j-1}: only z_0, ..., z_{N-2}
+occur in that sum, and it is at most V / 2 L^2 Y. Y is of order alpha because every point is within u_N of theta_f.
 (e) is (a) with Phi(theta) = theta; and the w_i are such weights. ∎
 
 Tight. (a) E: all L_i = -L x^2 / 2, for any alpha and weights; with e^y, to leading order in alpha. (b) All L_i = G x +
@@ -90,7 +90,6 @@ from theory.instances import (
     reached,
     scales,
     symmetric,
-    unit,
     violated,
 )
 from toymdrl import bounds
@@ -152,9 +151,10 @@ def mixed(generator: Generator, d: int, count: int) -> tuple[list[Smooth], Array
 
 
 def parabolas(generator: Generator, least: float) -> tuple[list[Smooth], Array, Array, float]:
-    """Quadratics of two to four domains, their weights, Hbar and L; curvatures from `least` up, some of them 0."""
+    """Quadratics of two to four domains, their weights, Hbar and L; curvatures from `least` up, some 0, one 1."""
     d, count = int(generator.integers(2, 5)), int(generator.integers(2, 5))
     curvatures = generator.uniform(least, 2, (count, d)) * (generator.random((count, d)) > 0.2)
+    curvatures[0, 0] = 1.0
     losses = [quadratic(symmetric(generator, each), generator.standard_normal(d)) for each in curvatures]
     weights = generator.dirichlet(np.ones(count))
     return losses, weights, np.einsum("n,nij", weights, [each.h for each in losses]), float(np.abs(curvatures).max())
@@ -165,7 +165,7 @@ def fixed_point(losses: Sequence[Smooth], weights: Array, alpha: float) -> tuple
     identity = np.eye(len(losses[0].g))
     start = turn(losses, weights, alpha, 0 * identity[0])
     linear = np.stack([turn(losses, weights, alpha, x) - start for x in identity], axis=1)
-    return np.linalg.solve(identity - linear, start), linear
+    return np.asarray(np.linalg.solve(identity - linear, start)), linear
 
 
 def least_mean(one: Array, other: Array) -> float:
@@ -190,10 +190,9 @@ def test_a_b_and_c_hold(seed: int, d: int, count: int, pace: float) -> None:
     symmetrical = np.einsum("n,nij", w, h) @ slope - np.einsum("n,nij,nj", w**2, h, g)
     equal(second, (symmetrical + brackets(w, h, g)) / 2, scale=100)
     holds(norm(end - back - alpha**2 * brackets(w, h, g)), 2 * rest)
-    change = w @ [each(end) - each(theta) for each in losses]
-    holds(
-        change, bounds.cycle_change(alpha, smooth, norm(slope), error), w @ [abs(each(theta)) for each in losses]
-    )  # (c)
+    before, after = (np.array([each(x) for each in losses]) for x in (theta, end))
+    bound = bounds.cycle_change(alpha, smooth, norm(slope), error)
+    holds(w @ (after - before), bound, float(np.abs(before).max()))  # (c)
 
 
 def test_c_f_falls(accept: Accept) -> None:
@@ -224,7 +223,7 @@ def test_d_and_e_the_fixed_point_is_near_the_minimum(accept: Accept) -> None:
         least, alpha = float(np.linalg.eigvalsh(mean)[0]), log_uniform(generator, 1e-2, 0.5) / smooth
         if least < 1e-2:
             continue
-        minimum = np.linalg.solve(mean, -(w @ [each.g for each in losses]))
+        minimum = np.asarray(np.linalg.solve(mean, -(w @ [each.g for each in losses])))
         g, h = [each.gradient(minimum) for each in losses], [each.h for each in losses]
         point, _ = fixed_point(losses, w, alpha)
         path = cycle([each.gradient for each in losses], w, alpha, point)
@@ -252,19 +251,18 @@ def test_e_holds(seed: int, d: int, count: int, pace: float) -> None:
     holds([least_mean(g[0], w[1:] @ g[1:] / w[1:].sum()), norm(w @ g)], [norm(w @ g), error / alpha])
 
 
-@given(seed=SEEDS, count=DOMAINS, pace=scales(1e-2, 2.0), curved=SIZES, x=SIZES)
+@given(seed=SEEDS, count=st.integers(2, 4), pace=scales(0.1, 2.0), curved=SIZES, x=SIZES)
 def test_a_is_tight(seed: int, count: int, pace: float, curved: float, x: float) -> None:
-    w = default_rng(seed).dirichlet(np.full(count, 3.0))
-    for alpha, rel in ((pace / curved, 1e-9), (SMALL / curved, 5e-3)):
-        end = float(turn([line(0, -curved)] * count, w, alpha, np.array([x]))[0])
-        moved = end - x - alpha * curved * x
-        equal(moved, bounds.cycle_error_sharp(alpha, curved, curved * x, w), scale=100 * x)
-        equal(moved, x * (np.prod(1 + w * alpha * curved) - 1 - alpha * curved), scale=100 * x)
-        if rel > 1e-9 and count > 1:
-            reached(moved, bounds.cycle_error(alpha, curved, curved * x, w), rel)
-        if count == 2:
-            reached(moved, bounds.cycle_error_sharp(alpha, curved, curved * x, w), 1e-7)
-            equal(moved, alpha**2 * w[0] * w[1] * curved**2 * x, rel=1e-7)
+    def moved(alpha: float) -> float:
+        hills = [line(0, -curved)] * count
+        return float(turn(hills, w, alpha, np.array([x]))[0]) - x - alpha * curved * x
+
+    w, alpha = default_rng(seed).dirichlet(np.full(count, 3.0)), pace / curved
+    reached(moved(alpha), bounds.cycle_error_sharp(alpha, curved, curved * x, w), rel=1e-7)
+    equal(moved(alpha), x * (np.prod(1 + w * pace) - 1 - pace), rel=1e-7)
+    reached(moved(SMALL / curved), bounds.cycle_error(SMALL / curved, curved, curved * x, w), rel=5e-3)
+    if count == 2:
+        equal(moved(alpha), pace**2 * w[0] * w[1] * x, rel=1e-7)
 
 
 @given(slope=SIZES, curved=SIZES, share=scales(0.1, 2.0))
@@ -274,7 +272,7 @@ def test_b_is_tight(slope: float, curved: float, share: float) -> None:
     end = float(turn([line(slope, curved, rho)] * count, w, alpha, np.zeros(1))[0])
     second = (1 - 1 / count) / 2 * curved * slope
     left = abs(end + alpha * slope - alpha**2 * second)
-    reached(left, bounds.cycle_error_second(alpha, curved, slope, rho), rel=8e-3)
+    reached(left, bounds.cycle_error_second(alpha, curved, slope, rho), rel=5e-3)
 
 
 @given(seed=SEEDS, d=DIMENSIONS, alpha=SIZES)
@@ -287,11 +285,11 @@ def test_b_two_quadratics_leave_no_remainder(seed: int, d: int, alpha: float) ->
     equal(end - back, alpha**2 * brackets(w, h, g), scale=1e4)
 
 
-@given(pace=scales(1e-2, 2.0), curved=SIZES, x=SIZES)
+@given(pace=scales(1e-2, 1.9), curved=SIZES, x=SIZES)
 def test_c_is_tight_for_one_domain(pace: float, curved: float, x: float) -> None:
-    there, alpha, slope = line(0, curved), pace / curved, curved * x
-    change = there(turn([there], np.ones(1), alpha, np.array([x]))) - there(np.array([x]))
-    equal(change, bounds.cycle_change(alpha, curved, slope, 0.0), scale=100 * curved * x**2)
+    there, alpha, start = line(0, curved), pace / curved, np.array([x])
+    change = there(turn([there], np.ones(1), alpha, start)) - there(start)
+    reached(change, bounds.cycle_change(alpha, curved, curved * x, 0.0))
 
 
 @given(slope=SIZES, curved=SIZES, ratio=scales(1e-2, 30.0))
@@ -306,7 +304,7 @@ def test_c_is_tight_for_two_domains_that_nearly_cancel(slope: float, curved: flo
         return float(np.mean([each(end) for each in losses]))
 
     left = ratio * curved * error
-    reached(change(left), bounds.cycle_change(alpha, curved, left, error), rel=8e-3)
+    reached(change(left), bounds.cycle_change(alpha, curved, left, error), rel=5e-3)
     assert change(0.99 * least) > 0 > change(1.01 * least)
     assert abs(bounds.cycle_change(alpha, curved, least, error)) <= 1e-9 * least * error
 
@@ -316,7 +314,7 @@ def test_d_and_e_are_tight(alpha: float) -> None:
     point = alpha / (4 - alpha)
     equal(fixed_point(opposed(), HALVES, alpha)[0], [-point], rel=1e-7)
     reached(point, bounds.recency_bias(alpha, 1.0, 1.0, HALVES, 1.0), rel=1e-7)
-    first = alpha * ordered(HALVES, np.ones((2, 1, 1)), np.array([[-1.0], [1.0]]))[0]
+    first = alpha * ordered(HALVES, [np.ones((1, 1))] * 2, [-np.ones(1), np.ones(1)])[0]
     reached(first + point, bounds.recency_bias_second(alpha, 1.0, point, HALVES, 1.0), rel=1e-7)
     reached(point, bounds.cycle_error_sharp(alpha, 1.0, 1 + point, HALVES) / alpha, rel=1e-7)  # (e), grad F = point
 
@@ -357,7 +355,7 @@ def test_a_the_largest_slope_and_the_growth_are_needed() -> None:
     end = float(turn([line(0, -1)] * 100, w, 2.0, np.ones(1))[0])
     tiny = 1e-6  # no growth to speak of
     violated(end - 3, bounds.cycle_error(2 * tiny, 1.0, 1.0, w) / tiny**2, by=2)
-    violated(end - 3 - 2 * 0.99, bounds.cycle_error_second(2 * tiny, 1.0, 1.0, 0.0) / tiny**3, by=1.7)
+    violated(end - 3 - 2 * 0.99, bounds.cycle_error_second(2 * tiny, 1.0, 1.0, 0.0) / tiny**3, by=1.6)
 
 
 def test_b_a_lipschitz_hessian_and_the_order_are_needed() -> None:

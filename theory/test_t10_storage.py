@@ -1,10 +1,11 @@
 r"""T10. Number formats and apparent sparsity; how far Adam moves a weight (C3).
 
-Setting. A format has k explicit mantissa bits, so its normal numbers are +-2^E (1 + j 2^-k), j = 0 … 2^k - 1; storing
-x means RN(x), the nearest of them, of two equally near ones that with an even j. bfloat16 has k = 7, float8 e4m3 3,
-e5m2 2. w is such a number, 2^E <= |w| < 2^(E+1), the spacing above it is 2^(E-k). Exponents are in range throughout.
-Adam with learning rate eta keeps m = beta1 m + (1 - beta1) g and v = beta2 v + (1 - beta2) g^2, and in step t moves a
-weight by eta (m/(1 - beta1^t)) / sqrt(v/(1 - beta2^t)); epsilon, which makes steps smaller, and weight decay left out.
+Setting. A format has k explicit mantissa bits, so its normal numbers are +-2^E (1 + j 2^-k), j = 0 … 2^k - 1; storing x
+means RN(x), the nearest of them, of two equally near ones that with an even j. bfloat16 has k = 7, float8 e4m3 3, e5m2
+2. w is such a number, 2^E <= |w| < 2^(E+1), the spacing above it is 2^(E-k). Exponents are in range throughout, and |w|
+is not the least normal number, below which numbers are no denser. Adam with learning rate eta keeps m = beta1 m + (1 -
+beta1) g and v = beta2 v + (1 - beta2) g^2, and in step t moves a weight by eta (m/(1 - beta1^t)) / sqrt(v/(1 -
+beta2^t)); epsilon, which makes steps smaller, and weight decay left out.
 
 Assumptions. (b) Every step is stored in the format, without a more precise copy. (c) A precise copy is kept, which
 starts on the grid; in the second part its residual is uniform in the cell of w instead, w not a power of two. (d)
@@ -39,10 +40,13 @@ less than that, |x| >= 2^E + u 2^E; error/|x| is largest at that midpoint, u/(1 
 Tight. (a) for every mantissa, sign and exponent; both relative shares. (b) a power of two, towards zero. (c) powers of
 two; exact on average. (d) gradients in proportion to (beta1/beta2)^(t-i), in each step t. (e) 1 + u.
 
-Needed. (a) "Half a unit, relative" is no rule: 1.5 x 2^-9 is lost at 1 and survives at 1.9921875 in bfloat16. (b) No
+Needed. (a) "Half a unit, relative" is no rule: 1.5 x 2^-9 is lost at 1 and survives at 1.9921875 in bfloat16. The
+nearest number: rounding towards zero loses nearly a whole spacing outwards, and nothing inwards. Rounding once: by way
+of float32 a delta just above tau is lost. Normal numbers, and not the least: float16 at 2^-24 and at 2^-14. (b) No
 precise copy: with one, 400 coherent steps change every weight, without it 2 %. (c) Its start on the grid, or a uniform
 residual: at the edge of a cell any drift shows. (d) beta1^2 < beta2: for (0.9, 0.5) steps grow without limit; and the
-often quoted (1 - beta1)/sqrt(1 - beta2) is exceeded. (e) Rounding: r is not 0.
+often quoted (1 - beta1)/sqrt(1 - beta2) is exceeded. (e) Rounding: r is not 0. A theta* on the grid: else what is
+stored differs from it without any delta.
 """
 
 import numpy as np
@@ -148,6 +152,8 @@ def test_c_is_tight() -> None:
         changed = float(np.mean(store(w + delta, BFLOAT16) != w))
         assert changed == expected == (high if expected else low)
         assert markov == 1
+    delta = 1.001 * kept * w
+    reached(float(np.mean(store(w + delta, BFLOAT16) != w)), bounds.changed_range(w, delta, BFLOAT16)[0])
     # Markov's part: all drifts 0 or exactly at the threshold.
     half = np.where(np.arange(10) < 5, 0.0, lost * w)
     reached(0.5, bounds.changed_range(w, half, BFLOAT16)[2])
@@ -214,6 +220,34 @@ def test_half_a_unit_relative_is_no_rule() -> None:
     share = 1.5 * bounds.relative_thresholds(BFLOAT16)[0]
     assert store(1 * (1 + share), BFLOAT16) == 1
     assert store(1.9921875 * (1 + share), BFLOAT16) != 1.9921875
+
+
+def test_normal_numbers_and_one_rounding_to_the_nearest_are_needed_in_a() -> None:
+    def lost_by(kind: type[np.floating], w: float, delta: float) -> bool:
+        return bool(kind(w + delta) == kind(w))
+
+    tau = float(bounds.lost_below(1.0, 1.0, BFLOAT16))
+    delta = tau + 2.0**-30
+    assert store(1 + delta, BFLOAT16) != 1
+    assert store(np.float32(1 + delta), BFLOAT16) == 1  # it was a tie by then
+    spacing = 2 * tau
+    assert np.floor((1 + 1.9 * tau) / spacing) * spacing == 1  # towards zero
+    assert np.floor((1 - 1e-6 * tau) / spacing) * spacing != 1
+    assert lost_by(np.float16, 2.0**-24, 0.4 * 2.0**-24)  # the least positive number, not a normal one
+    violated(0.4 * 2.0**-24, float(bounds.lost_below(2.0**-24, 1.0, 10)), by=100)
+    assert lost_by(np.float16, 2.0**-14, -0.4 * 2.0**-24)  # the least normal number
+    violated(0.4 * 2.0**-24, float(bounds.lost_below(2.0**-14, -1.0, 10)), by=1.5)
+
+
+@pytest.mark.parametrize(("kind", "mantissa"), [(np.float16, 10), (np.float32, 23)])
+def test_storing_agrees_with_the_formats_that_numpy_has(kind: type[np.floating], mantissa: int) -> None:
+    x = default_rng(0).standard_normal(10_000)
+    np.testing.assert_array_equal(store(x, mantissa), x.astype(kind))
+
+
+def test_a_checkpoint_on_the_grid_is_needed_in_e() -> None:
+    star = 1 + float(bounds.lost_below(1.0, 1.0, BFLOAT16)) / 2
+    violated(abs(float(store(star, BFLOAT16)) - star), 0.0, by=1)  # delta = 0, and r would be 0
 
 
 def test_no_precise_copy_is_needed_in_b() -> None:
