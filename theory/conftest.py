@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 from theory.instances import Accept
 
@@ -21,6 +21,10 @@ THOROUGH = 30
 
 settings.register_profile("theory", deadline=None, derandomize=True, max_examples=EXAMPLES)
 settings.register_profile("thorough", deadline=None, max_examples=THOROUGH * EXAMPLES)
+# For mutate.py: any failure will do, so that no smaller one is looked for.
+settings.register_profile(
+    "mutate", settings.get_profile("theory"), phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False
+)
 settings.load_profile("theory")
 
 

@@ -113,7 +113,8 @@ def passes(tests: list[str], file: str = "", source: str = "") -> bool:
         shutil.copy(ROOT / "pyproject.toml", folder)
         if file:
             (Path(folder) / "toymdrl" / "bounds" / file).write_text(source, encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
+        options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-profile", "mutate"]
+        command = [sys.executable, "-m", "pytest", *options, *tests]
         quiet = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
