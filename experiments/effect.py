@@ -12,7 +12,7 @@ Bands      1. Math loses at least 8 points in at least 4 of 5 seeds.
            4. No other domain falls by more than 3 points in those steps, on average over seeds.
            5. The refreshed model's average score beats the unrefreshed one's in every seed.
 
-    python experiments/effect.py            # runs what is missing (about a minute a seed), then judges
+    python experiments/effect.py            # runs what is missing (about three minutes a seed), then judges
 """
 
 import json

@@ -11,24 +11,31 @@ from toymdrl.parameters import read
 
 def test_a_quadratic_has_no_remainder(planted: Tensor, generator: torch.Generator) -> None:
     slope, delta, hessian = draw(generator), draw(generator), curved(planted, rest=0.5)
-    values = (CURVATURES + 0.5).numpy()
-    found = constants.local(Point(), quadratic(hessian, slope), read(Point()), delta, values, planted)
+    found = constants.taylor(Point(), quadratic(hessian, slope), read(Point()), delta)
     first, second = float(slope @ delta), float(delta @ hessian @ delta) / 2
     assert (found.first, found.second) == pytest.approx((first, second))
     assert (found.damage, found.mirrored) == pytest.approx((first + second, second - first))
     assert found.eps_g == pytest.approx(float(slope.norm()))
-    assert max(found.rho, found.rho_along, found.gradient_rest, found.leak) < 1e-9
-    assert found.inside + found.outside == pytest.approx(second)
+    assert max(found.rho, found.rho_along, found.gradient_rest) < 1e-9
+    assert found.most == pytest.approx(40.5, rel=0.01)
+
+
+def test_the_subspace_and_its_complement_are_told_apart(planted: Tensor, generator: torch.Generator) -> None:
+    delta, hessian = draw(generator), curved(planted, rest=0.5)
+    values = (CURVATURES + 0.5).numpy()
+    found = constants.localised(Point(), quadratic(hessian), read(Point()), delta, values, planted)
+    assert found.leak < 1e-9
+    assert found.second == pytest.approx(float(delta @ hessian @ delta) / 2)
+    assert found.inside + found.outside == pytest.approx(found.second)
     assert found.outside == pytest.approx(0.25 * found.q**2)
-    assert (found.least, found.most) == pytest.approx((-19.5, 40.5), rel=0.05)
-    assert found.h_perp == pytest.approx(10.5)
-    assert found.p**2 + found.q**2 == pytest.approx(found.norm**2)
+    assert found.p**2 + found.q**2 == pytest.approx(float(delta @ delta))
+    assert (found.least, found.h_perp) == pytest.approx((-19.5, 10.5), rel=0.05)
 
 
-def test_the_drift_of_a_cubic_is_found(planted: Tensor, generator: torch.Generator) -> None:
+def test_the_drift_of_a_cubic_is_found(generator: torch.Generator) -> None:
     direction, delta = draw(generator), 0.1 * draw(generator)
     loss = lambda point: (direction @ point.x) ** 3 + (direction @ point.x) ** 2  # noqa: E731
-    found = constants.local(Point(), loss, read(Point()), delta, CURVATURES.numpy(), planted)
+    found = constants.taylor(Point(), loss, read(Point()), delta)
     reach = float(direction @ delta)
     assert found.rho_along * found.norm**3 == pytest.approx(6 * abs(reach) ** 3)
     assert found.rho * found.norm**2 == pytest.approx(6 * reach**2 * float(direction.norm()))

@@ -16,6 +16,7 @@ FLOW = [
         "analysis",
         "subject",
         "explain",
+        "theorems",
         "claims",
         "claimtable",
         "figures",

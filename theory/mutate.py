@@ -24,6 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BOUNDS = ROOT / "toymdrl" / "bounds"
 WORKERS = os.cpu_count() or 1
 EXPLAINED = {
+    "best_rollback drops each.shape[-1]": "a slice from -k is one from d - k",
+    "least_tail drops values.shape[-1]": "a slice up to -k is one up to d - k",
+    "helps returns": "a factor does not change whether a number is 0",
     "tabular_rho returns": "T11(d)'s rho is proved, not tight: the best known example has a fifth of it",
 }
 """Survivors, by how they begin, and the reason."""

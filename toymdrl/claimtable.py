@@ -6,6 +6,8 @@ from typing import Any
 from toymdrl.style import title
 
 Entry = dict[str, Any]
+SMALLEST_LOSS = 0.5
+"""Points: where less was lost, the text speaks of no loss, and tells no shares of it in its headline."""
 
 
 def percent(value: float) -> str:
@@ -13,19 +15,24 @@ def percent(value: float) -> str:
     return f"{round(100 * value) + 0:.0f}%"
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, without a minus sign before zero."""
+    return f"{round(value, digits) + 0:+.{digits}f}"
+
+
 def rank(value: float | None) -> str:
-    """A rank correlation; too few pairs have none."""
-    return "undefined (too few pairs)" if value is None else f"{value:+.2f}"
+    """A rank correlation; two pairs, or equal values, have none."""
+    return "undefined" if value is None else f"{value:+.2f}"
 
 
 def _change(points: dict[str, float]) -> str:
-    return ", ".join(f"{title(name)} {value:+.1f}" for name, value in points.items())
+    return ", ".join(f"{title(name)} {signed(value)}" for name, value in points.items())
 
 
 _LINES: dict[str, Callable[[Entry], str]] = {
     "C1": lambda m: (
         f"{title(m['domain'])} falls from {m['after_own_stage']:.1f} to {m['after_all_stages']:.1f}"
-        if m["points_lost"] > 0
+        if m["points_lost"] >= SMALLEST_LOSS
         else f"{title(m['domain'])} is not harmed: {m['after_own_stage']:.1f} to {m['after_all_stages']:.1f}"
     ),
     "C2": lambda m: f"largest |cosine| {m['largest_cosine']:.3f}, mean {m['mean_size']:.3f}",
@@ -36,22 +43,28 @@ _LINES: dict[str, Callable[[Entry], str]] = {
     "C4": lambda m: f"mean Jaccard {m['mean_jaccard']:.2f}",
     "C5": lambda m: f"mean Jaccard of active neurons {m['mean_jaccard']:.2f}, least {m['least']:.2f}",
     "C6": lambda m: (
-        f"rank correlation with transfer {rank(m['rank_correlation']['shared'])}; with curvature, on all weights, "
-        f"{rank(m['rank_correlation']['whole_curved'])}"
+        f"rank correlation with transfer {rank(m['rank_correlation']['shared'])}, with curvature "
+        f"{rank(m['rank_correlation']['shared_curved'])}; on all weights, with curvature, "
+        f"{rank(m['rank_correlation']['whole_curved'])}; of interactions {rank(m['interaction_correlation'])}"
+        if m["rank_correlation"]["shared"] is not None
+        else "too few pairs to rank"
     ),
-    "C7": lambda m: f"first order {m['first']:+.1f}, second {m['second']:+.1f}, actual {m['actual']:+.1f} points",
+    "C7": lambda m: (
+        f"first order {signed(m['first'])}, second {signed(m['second'])}, actual {signed(m['actual'])} points"
+    ),
     "C8": lambda m: f"without {m['directions']} directions {percent(m['recovered'])} of the loss is undone",
     "C9": lambda m: (
         f"inside goes to {m['inside_left']:.0%} in {m['steps']} exact steps; the paper's bound "
-        f"{'holds' if m['paper_bound_holds'] else 'is broken'}, T5's {'holds' if m['repaired_bound_holds'] else 'too'}"
+        f"{'holds' if m['paper_bound_holds'] else 'is broken'}, T5(a)'s and (b)'s "
+        f"{'hold' if m['repaired_bound_holds'] else 'too'}"
     ),
     "C10": lambda m: (
-        f"{m['steps']} steps: {m['points_won_back']:+.1f} points, others {m['mean_change_of_others']:+.1f}, average "
-        f"{m['average_before']:.1f} to {m['average_after']:.1f}"
+        f"{m['steps']} steps: {signed(m['points_won_back'])} points, others {signed(m['mean_change_of_others'])}, "
+        f"average {m['average_before']:.1f} to {m['average_after']:.1f}"
     ),
     "C11": lambda m: (
         f"{m['budget']:.0%} of the coordinates undo {percent(m['recovered'])} of the loss; best for the average: "
-        f"{100 * m['best_budget_for_the_average']:g}%, {m['average_gain_at_best']:+.1f}"
+        f"{100 * m['best_budget_for_the_average']:g}%, {signed(m['average_gain_at_best'])}"
     ),
     "C12": lambda m: (
         f"a cycle is a step on the average but for {m['deviation_share']:.1%}; {_change(m['points_gained'])}"
@@ -62,7 +75,7 @@ _CONTROLS: dict[str, Callable[[Entry], str]] = {
     "C3": lambda c: f"T10(a) says lost as bfloat16 {c['lost']['bfloat16']:.0%}, e5m2 {c['lost']['float8 e5m2']:.0%}",
     "C4": lambda c: f"chance {c['jaccard']:.2f}",
     "C5": lambda c: f"chance {c['jaccard']:.2f}",
-    "C6": lambda c: f"direction on all other neurons {rank(c['correlation'])}",
+    "C6": lambda c: f"direction on all other neurons {rank(c['correlation'])}" if c["correlation"] is not None else "–",
     "C7": lambda c: f"the exact form errs by {abs(c['points']):.2f} points at most",
     "C8": lambda c: (
         f"random {percent(c['random'])}, shrinking {percent(c['shrink'])}"
@@ -70,12 +83,12 @@ _CONTROLS: dict[str, Callable[[Entry], str]] = {
     ),
     "C9": lambda c: f"outside goes to {c['outside_left']:.0%}",
     "C10": lambda c: (
-        f"refreshing others instead: {c['points']:+.1f} points"
-        + (f"; with nothing to repair: {c['further']:+.1f}" if c["further"] is not None else "")
+        f"refreshing others instead: {signed(c['points'])} points"
+        + (f"; with nothing to repair: {signed(c['further'])}" if c["further"] is not None else "")
     ),
     "C11": lambda c: (
         f"random {percent(c['random'])}, shrinking {percent(c['shrink'])}; shrinking at its best: average "
-        f"{c['average_gain_of_shrinking_at_its_best']:+.1f}"
+        f"{signed(c['average_gain_of_shrinking_at_its_best'])}"
     ),
     "C12": lambda c: f"order reversed: {_change(c['points_gained'])}",
 }

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -104,11 +105,13 @@ def _theorems(arguments: argparse.Namespace) -> None:
     run = RunDirectory.open(arguments.run)
     prepare(run.config)
     with run.lock():
-        harmed, explanation = headline_domain(run.config), load_explanation(run)
+        harmed = headline_domain(run.config)
         if harmed is None:
             raise RunError(f"{run.path} has one domain, so there is no damage to measure; take a run of several")
+        results = run.results() if (run.path / "results.json").exists() else None
+        explanation = load_explanation(run) if results and "C2" in results["claims"] else None
         if explanation is None:
-            raise RunError(f"{run.path} has no analysis yet; make it with `toymdrl resume {run.path}`")
+            raise RunError(f"{run.path} has no whole analysis yet; make it with `toymdrl resume {run.path}`")
         print("measuring; this takes about a minute", file=sys.stderr, flush=True)
         findings = check(Subject(run, harmed), explanation)
         print("\n".join(lines(findings)))
@@ -121,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('toymdrl')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="run | resume | report | theorems")
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
     run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")

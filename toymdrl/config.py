@@ -82,7 +82,7 @@ def _at_least(config: Any, least: Mapping[str, float], where: str = "") -> None:
     for name, bound in least.items():
         value = getattr(config, name)
         if not value >= bound or value == float("inf"):
-            raise ConfigError(f"{where}{name} is {value}; use {bound} or more")
+            raise ConfigError(f"{where}{name} is {value}; use {bound} or more{', but finite' * (value > bound)}")
 
 
 def validate(config: RunConfig) -> RunConfig:

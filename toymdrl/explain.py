@@ -223,7 +223,8 @@ def _read(run: RunDirectory, name: str, kind: Any) -> tuple[str, Any]:
         stored = json.loads(file.read_text(encoding="utf-8"))
         return str(stored["key"]), from_plain(kind, stored["result"], f"{name}.")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"{file} cannot be used ({error}); make it again with `toymdrl resume {run.path}`") from error
+        what = "is missing, damaged or of another version"
+        raise CorruptFile(f"{file} {what}; make it again with `toymdrl resume {run.path}`") from error
 
 
 def load_explanation(run: RunDirectory) -> Explanation | None:

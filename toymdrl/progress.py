@@ -45,6 +45,7 @@ class Terminal(Observer):
     def __init__(self, plan: list[Stage], quiet: bool, analysis: bool) -> None:
         """With `quiet`, only the table is printed; with `analysis`, the analyses follow the plan."""
         self._plan = plan
+        self._quiet = quiet
         self._header = False
         total = sum(stage.steps * _work(stage) for stage in plan) + analysis * sum(ANALYSES.values())
         form = "{desc:<22}{bar}{percentage:4.0f}%  {elapsed}<{remaining}"
@@ -82,8 +83,10 @@ class Terminal(Observer):
         self.say(f"{name:<16}{row}{sum(scores.values()) / len(scores):9.1f}")
 
     def analysis(self, name: str) -> None:
-        """Advance the bar by an analysis, and name the next."""
+        """Advance the bar by an analysis, and name the next; where there is no bar, print a line."""
         names = list(ANALYSES)
+        if self._bar.disable and not self._quiet:
+            self.say(f"analysis {names.index(name) + 1} of {len(names)}: {name}")
         following = names[names.index(name) + 1 :]
         self._bar.set_description_str(f"Analysis: {following[0] if following else 'done'}", refresh=False)
         self._bar.update(ANALYSES[name])

@@ -14,7 +14,7 @@ from toymdrl.claims import (
     PAPER_MATH_AFTER_ALL,
     PAPER_MATH_REFRESHED,
 )
-from toymdrl.claimtable import claim_lines
+from toymdrl.claimtable import SMALLEST_LOSS, claim_lines, signed
 from toymdrl.config import PRESETS, RunConfig, headline_domain
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import load_explanation
@@ -44,7 +44,7 @@ def checkpoint_title(config: RunConfig, name: str) -> str:
     return f"Re-{DOMAINS[key].title}, {steps}"
 
 
-def command(config: RunConfig) -> str:
+def command(config: RunConfig, *, analysis: bool = True) -> str:
     """The command that repeats a run."""
     preset = PRESETS[config.preset]
     parts = [f"toymdrl run --preset {config.preset} --seed {config.seed}"]
@@ -59,7 +59,7 @@ def command(config: RunConfig) -> str:
     ):
         if mine != usual:
             parts.append(f"--{option} {mine}")
-    return " ".join(parts)
+    return " ".join(parts if analysis else [*parts, "--no-analysis"])
 
 
 def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
@@ -70,18 +70,24 @@ def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
     harm, cure = claims["C1"]["measured"], claims["C10"]["measured"]
     title = DOMAINS[harm["domain"]].title
     later = [DOMAINS[key].title for key in config.order[config.order.index(harm["domain"]) + 1 :]]
-    verb = "falls" if harm["points_lost"] > 0 else "rises"
+    lost = harm["points_lost"]
+    verb = "falls" if lost >= SMALLEST_LOSS else "rises" if lost <= -SMALLEST_LOSS else "goes only"
     first = (
         f"{title} {verb} from {harm['after_own_stage']:.1f} to {harm['after_all_stages']:.1f} "
         f"while {' and '.join(later)} {'are' if len(later) > 1 else 'is'} trained"
     )
-    share = f" ({cure['share_of_loss']:.0%} of the loss)" if cure["share_of_loss"] is not None else ""
+    share = f" ({cure['share_of_loss']:.0%} of the loss)" if lost >= SMALLEST_LOSS else ""
     second = (
         f"{cure['steps']} refresh step{'s bring' if cure['steps'] > 1 else ' brings'} it to {cure['refreshed']:.1f}: "
-        f"{cure['points_won_back']:+.1f} points{share}. The other domains move by {cure['mean_change_of_others']:+.1f} "
-        f"on average, and the average score goes from {cure['average_before']:.1f} to {cure['average_after']:.1f}."
+        f"{signed(cure['points_won_back'])} points{share}. The other domains move by "
+        f"{signed(cure['mean_change_of_others'])} on average, and the average score goes from "
+        f"{cure['average_before']:.1f} to {cure['average_after']:.1f}."
     )
-    return first, second.replace("-0.0", "0.0").replace("+0.0", "0.0")
+    if lost < SMALLEST_LOSS:
+        second += " So little was lost that shares of the loss, below, mean nothing."
+    if config.preset == "smoke":
+        second += " This is the smoke preset: it touches every stage, and its numbers mean nothing."
+    return first, second
 
 
 def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, str, str]]:
@@ -173,7 +179,8 @@ def _markdown(config: RunConfig, results: Entry, parts: list[Chapter]) -> str:
         lines += [
             f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in claim_lines(results["claims"])
         ]
-    lines += ["", _what(config), "", "    " + command(config), ""]
+        lines += ["", _claims_note(results["claims"])]
+    lines += ["", _what(config), "", "    " + command(config, analysis=analysed(results["claims"])), ""]
     return "\n".join(lines)
 
 
@@ -187,12 +194,24 @@ def _html_chapters(parts: Iterable[Chapter], embedded: dict[str, str]) -> str:
     )
 
 
-def _html_claims(lines: Iterable[tuple[str, ...]]) -> str:
+def analysed(claims: dict[str, Entry]) -> bool:
+    """Whether the results lack nothing that an analysis would add."""
+    return "C2" in claims or not claims
+
+
+def _claims_note(claims: dict[str, Entry]) -> str:
+    note = "One run has no interval and so gives no verdict: those come from many seeds."
+    missing = " The other claims need the analysis: `toymdrl resume` and the run's folder make it."
+    return note if analysed(claims) else note + missing
+
+
+def _html_claims(claims: dict[str, Entry]) -> str:
+    lines = claim_lines(claims)
     rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
     if not rows:
         return ""
     head = "<tr><th></th><th>the paper</th><th>this run</th><th>control</th><th>verdict</th></tr>"
-    note = "One run has no interval and so gives no verdict: those come from many seeds."
+    note = html.escape(_claims_note(claims))
     table = f'<table class="claims">{head}{rows}</table>'
     return f'<h2>The claims</h2><div class="scroll">{table}</div><p class="note">{note}</p>'
 
@@ -209,7 +228,7 @@ def write_report(run: RunDirectory) -> list[Path]:
     if results is None or not results["complete"]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
     # What results.json was written without is left out, also where an earlier session has made it.
-    explanation = load_explanation(run) if "C2" in results["claims"] else None
+    explanation = load_explanation(run) if analysed(results["claims"]) else None
     pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
     parts = chapters(results["claims"], explanation)
     embedded = {
@@ -226,11 +245,11 @@ def write_report(run: RunDirectory) -> list[Path]:
         table=_html_table(config, results["checkpoints"]),
         paper=_html_paper(_paper_rows(config, results["claims"])),
         what=html.escape(_what(config)),
-        command=html.escape(command(config)),
+        command=html.escape(command(config, analysis=analysed(results["claims"]))),
         settings=html.escape((run.path / "config.json").read_text(encoding="utf-8")),
         provenance=html.escape(run.provenance_text()),
         chapters=_html_chapters(parts, embedded),
-        claims=_html_claims(claim_lines(results["claims"])),
+        claims=_html_claims(results["claims"]),
         **{name: embedded[name] for name in ("journey", "training")},
     )
     written = [run.path / "report.html", run.path / "summary.md"]

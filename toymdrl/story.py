@@ -9,7 +9,7 @@ from typing import Any
 from toymdrl.analysis.contraction import Contraction
 from toymdrl.analysis.refresh import Refresh
 from toymdrl.analysis.rollback import MAGNITUDE, RANDOM, SHRINK
-from toymdrl.claimtable import percent, rank
+from toymdrl.claimtable import percent, rank, signed
 from toymdrl.explain import CONTRACTION_KL, Explanation
 from toymdrl.style import title
 
@@ -108,7 +108,9 @@ def _routes(e: Explanation, c5: Entry, c6: Entry) -> Chapter:
         f"The most active neurons of two domains overlap by {c5['mean_jaccard']:.2f} on average (chance: "
         f"{e.routes.chance:.2f}). Rank correlation with who gains and who is harmed, over {len(e.routes.transfers)} "
         f"ordered pairs: of the direction of B's update on the shared neurons alone, {rank(ranks['shared'])}; with the "
-        f"curvature term of T9(b), on all coordinates, {rank(ranks['whole_curved'])}.",
+        f"curvature term of T9(b), {rank(ranks['shared_curved'])} there and {rank(ranks['whole_curved'])} on all "
+        "coordinates. What two updates do together beyond each alone, on the right, is another matter: the Hessian at "
+        f"the base, δ_A·Hδ_B of T9(a), ranks it with {rank(c6['interaction_correlation'])}.",
         "routes",
         "Overlap of active neurons; predicted and observed transfer; predicted and observed interaction",
     )
@@ -120,12 +122,12 @@ def _damage(e: Explanation, harmed: str, c: Entry) -> Chapter:
     return Chapter(
         "C7",
         "Harm is second-order" if second else "What gradient and Hessian say",
-        f"For {harmed} and all that was trained later, the gradient at its checkpoint explains {c['first']:+.1f} "
-        f"points, the Hessian {c['second']:+.1f}, of {c['actual']:+.1f} lost. Each bar is an update put on an earlier "
-        "domain's checkpoint. With the Hessian averaged along the path, at as many points as that takes, the form is "
-        f"exact, here to {max(abs(pair.closure) for pair in e.damage.pairs):.2f} points for every bar: what the two "
-        "orders miss is that the curvature changes on the way. With its drift as met along the path, T2 certifies for "
-        f"{certain} of {len(e.damage.pairs)} pairs that the second-order term dominates.",
+        f"For {harmed} and all that was trained later, the gradient at its checkpoint explains {signed(c['first'])} "
+        f"points, the Hessian {signed(c['second'])}, of {signed(c['actual'])} lost. Each bar is an update put on an "
+        "earlier domain's checkpoint. With the Hessian averaged along the path, at as many points as that takes, the "
+        f"form is exact, here to {max(abs(pair.closure) for pair in e.damage.pairs):.2f} points for every bar: what "
+        "the two orders miss is that the curvature changes on the way. With its drift as met along the path, T2 "
+        f"certifies for {certain} of {len(e.damage.pairs)} pairs that the second-order term dominates.",
         "damage",
         "Actual damage of every pair of domains against its first- and second-order prediction",
     )
@@ -142,7 +144,8 @@ def _conflict(e: Explanation, harmed: str, c: Entry) -> Chapter:
         f"{harmed}'s loss on prompts that the Hessian never saw. Shrinking the update by the same norm undoes "
         f"{percent(shrink)}, random directions {percent(e.conflict.recovered('random', size))}. The directions were "
         f"chosen without looking at the update; the top {halves['directions']} of two halves of the prompts overlap by "
-        f"{halves['overlap']:.2f} (chance: {e.conflict.halves_chance:.4f}).",
+        f"{halves['overlap']:.2f} (chance: {e.conflict.halves_chance:.4f})."
+        + ("" if e.contraction else f" What a refresh contracts, C9, is not measured: {harmed} has no exact KL."),
         "conflict",
         "Eigenvalues of the Hessian; damage undone against the norm taken out; damage along the path",
     )
@@ -156,12 +159,14 @@ def _contraction(r: Contraction, harmed: str, c: Entry) -> Chapter:
         f"Exact gradient descent on {harmed}'s loss with a KL weight of {CONTRACTION_KL:g}, on a sixteenth of the "
         "train prompts, from a minimum displaced by the real update. (The minimum: the checkpoint polished over a "
         f"distance of {r.moved:.1f}, its gradient {r.gradient_before:.0f} before and {r.gradient_after:.1f} after.) In "
-        f"{_steps(c['steps'])} the part inside {r.size} conflict directions goes to {c['inside_left']:.0%} and the "
-        f"loss to {c['loss_left']:.0%}; the part outside, to {r.outside[-1] / r.outside[0]:.0%}. The paper's bound "
-        f"{holds}; it leaves out that the curvature changes on the way (the largest at the start of the refresh is "
-        f"{r.start / r.upper:.1f} times that at the minimum) and that what is outside leaks in. With curvature and "
-        f"leak as met on the way, T5 bounds the part inside by {c['repaired_bound_over_measured']:.1f} times what is "
-        f"left; its bound of the loss, {c['loss_bound_over_measured']:.0f} times, says little.",
+        f"{_steps(c['steps'])} the part inside {r.size} conflict directions of this loss goes to "
+        f"{c['inside_left']:.0%} and the loss to {c['loss_left']:.0%}; the part outside, to "
+        f"{r.outside[-1] / r.outside[0]:.0%}. The paper's bound {holds}; it leaves out that the curvature changes on "
+        f"the way (the largest at the start of the refresh is {r.start / r.upper:.1f} times that at the minimum) and "
+        "that what is outside leaks in. With curvature and leak as met on the way, T5(a) bounds the part inside by "
+        f"{c['repaired_bound_over_measured']:.1f} times what is left; T5(g)'s of the loss, "
+        f"{c['loss_bound_over_measured']:.0f} times, says little. (Why so few directions: the bounds contract only as "
+        "fast as the least curvature inside.)",
         "contraction",
         "The harmful component step by step, with the paper's and the repaired bounds",
     )
@@ -179,9 +184,9 @@ def _refresh(r: Refresh, harmed: str) -> Chapter:
     return Chapter(
         "C10",
         heading,
-        f"In {_steps(last.steps)} {harmed} changes by {gain:+.1f} points{lost}; the others move by "
+        f"In {_steps(last.steps)} {harmed} changes by {signed(gain)} points{lost}; the others move by "
         f"{r.collateral(last):.1f} points on average. From its own checkpoint, where nothing is to be repaired, as "
-        f"many steps change it by {control:+.1f}. Its distance from that checkpoint goes to {inside:.0%} inside "
+        f"many steps change it by {signed(control)}. Its distance from that checkpoint goes to {inside:.0%} inside "
         f"{r.size} conflict directions and to {outside:.0%} outside. Of the squared length of what the steps add, "
         f"{last.moved_share:.0%} lies inside, where a random step would have {r.size / r.coordinates:.2%}.",
         "refresh",
@@ -199,8 +204,8 @@ def _rollback(e: Explanation, harmed: str, c: Entry, control: Entry) -> Chapter:
         f"{percent(c['recovered'])} of {harmed}'s loss without any training. As many random ones undo {at[RANDOM]}, "
         f"the largest changes {at[MAGNITUDE]}, and shrinking the whole update by the same norm {at[SHRINK]}. What the "
         "other domains gain or lose by it is on the right. For the average of all domains the best budget, chosen on "
-        f"other prompts, is {100 * c['best_budget_for_the_average']:g}%: {c['average_gain_at_best']:+.1f} points; "
-        f"shrinking at its best: {control['average_gain_of_shrinking_at_its_best']:+.1f}.",
+        f"other prompts, is {100 * c['best_budget_for_the_average']:g}%: {signed(c['average_gain_at_best'])} points; "
+        f"shrinking at its best: {signed(control['average_gain_of_shrinking_at_its_best'])}.",
         "rollback",
         "Damage undone against the share of coordinates put back, by score; the price for every domain",
     )
@@ -214,7 +219,7 @@ def _alternation(e: Explanation, c: Entry) -> Chapter:
         f"the average loss would, but for {c['deviation_share']:.1%} of its length (T8(a), with the curvature at the "
         f"start, allows {c['deviation_bound_share']:.0%}). What the order of the domains changes is predicted by their "
         f"Hessians to {c['order_effect_predicted_within']:.0%} (T8(b)); coming last instead of first is worth "
-        f"{round(c['gained_by_coming_last'], 2) + 0:+.2f} points to a domain. Scores are on unseen prompts.",
+        f"{signed(c['gained_by_coming_last'], 2)} points to a domain. Scores are on unseen prompts.",
         "alternation",
         "Points gained by each domain over cycles in both orders; distance from Pareto-stationarity",
     )

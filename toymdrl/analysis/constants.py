@@ -20,8 +20,8 @@ PLACES = (-1.0, -0.5, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Local:
-    """Taylor's terms of one update, for T1, T4 and T12."""
+class Taylor:
+    """Taylor's terms of one update, for T1 and T12."""
 
     norm: float
     """||delta||."""
@@ -40,8 +40,18 @@ class Local:
     """Largest ||(H(s) - H(0)) delta|| / (|s| ||delta||^2) over s in PLACES."""
     rho_along: float
     """Largest |delta.(H(s) - H(0)) delta| / (|s| ||delta||^3): all that T1(a) and what follows from it need."""
+    most: float
+    """Largest |eigenvalue| of H."""
+
+
+@dataclass(frozen=True)
+class Localised:
+    """How much of an update's second order a subspace holds, for T4."""
+
+    second: float
+    """delta.H delta / 2."""
     p: float
-    """||P delta||, P onto the conflict subspace."""
+    """||P delta||."""
     q: float
     inside: float
     """P delta.H P delta / 2."""
@@ -53,8 +63,6 @@ class Local:
     """||Q H Q||: at most the least |eigenvalue| that the subspace has."""
     least: float
     """The least eigenvalue, roughly; below 0, H is not positive semidefinite."""
-    most: float
-    """The greatest eigenvalue known."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +143,7 @@ def _value(module: nn.Module, loss: Loss, where: Tensor) -> float:
         return value(module, loss)
 
 
-def local(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, values: np.ndarray, basis: Tensor) -> Local:
+def taylor(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor) -> Taylor:
     """Terms and constants of an update.
 
     Args:
@@ -143,22 +151,17 @@ def local(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, values: n
         loss: the harmed domain's.
         start: theta*, (coordinates,).
         delta: (coordinates,).
-        values: largest |eigenvalues| of the Hessian at theta*, (pairs,).
-        basis: their eigenvectors, (coordinates, pairs).
     """
     with at(module, start):
         hessian = Hessian(module, loss)
-        g, bent, image = hessian.gradient, hessian @ delta, hessian @ basis
+        g, bent = hessian.gradient, hessian @ delta
+        most = float(abs(top_eigenpairs(hessian, 1, tolerance=0.01).values[0]))
         level = value(module, loss)
-        least = float(top_eigenpairs(hessian, 1, tolerance=0.1, which="SA").values[0])
         del hessian  # the graph is large
-    within = basis @ (basis.T @ delta)
-    bent_within = image @ (basis.T @ delta)
-    beyond, bent_beyond = delta - within, bent - bent_within
     with at(module, start + delta):
         end, after = gradient(module, loss), value(module, loss)
     rho, rho_along = _drift(module, loss, start, delta, bent, PLACES)
-    return Local(
+    return Taylor(
         norm=float(delta.norm()),
         eps_g=float(g.norm()),
         damage=after - level,
@@ -168,6 +171,33 @@ def local(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, values: n
         gradient_rest=float((end - g - bent).norm()),
         rho=rho,
         rho_along=rho_along,
+        most=most,
+    )
+
+
+def localised(
+    module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, values: np.ndarray, basis: Tensor
+) -> Localised:
+    """What the subspace of the largest |eigenvalues| holds.
+
+    Args:
+        module: whose parameters; left as found.
+        loss: the harmed domain's, of which the eigenpairs are.
+        start: theta*, (coordinates,).
+        delta: (coordinates,).
+        values: largest |eigenvalues| of the Hessian at theta*, (pairs,).
+        basis: their eigenvectors, (coordinates, pairs).
+    """
+    with at(module, start):
+        hessian = Hessian(module, loss)
+        bent, image = hessian @ delta, hessian @ basis
+        least = float(top_eigenpairs(hessian, 1, tolerance=0.1, which="SA").values[0])
+        del hessian
+    within = basis @ (basis.T @ delta)
+    bent_within = image @ (basis.T @ delta)
+    beyond, bent_beyond = delta - within, bent - bent_within
+    return Localised(
+        second=float(delta @ bent) / 2,
         p=float(within.norm()),
         q=float(beyond.norm()),
         inside=float(within @ bent_within) / 2,
@@ -175,7 +205,6 @@ def local(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, values: n
         leak=float(torch.linalg.matrix_norm(image - basis @ (basis.T @ image), 2)),
         h_perp=float(np.abs(values).min()),
         least=least,
-        most=float(values.max()),
     )
 
 

@@ -168,5 +168,5 @@ def figure(result: Cosines) -> Figure:
         right.set_yticks(rows, [_people(each.other) for each in result.dilution], color=INK)
         harmed = result.dilution[0].one.split()[-1]
         right.set(title=f"cosine with {title(harmed)}'s gradient, edits with its edit", xlim=(-1, 1))
-        right.legend(frameon=False, fontsize=8.5)
+        right.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.4, -0.09))
     return drawn
