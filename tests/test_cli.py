@@ -197,6 +197,20 @@ def test_the_story_follows_the_numbers(smoke: Path) -> None:
     assert {"A refresh does not contract it here", "No more than further training"} <= none
 
 
+def test_a_run_without_harm_speaks_of_none(smoke: Path) -> None:
+    summary = (smoke / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("# Math goes only from ")
+    assert "shares of the loss, below, mean nothing" in summary
+    assert "This is the smoke preset" in summary
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"toymdrl \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 def test_the_theorems_are_held_against_a_run(smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert main(["theorems", str(smoke)]) == 0

@@ -17,14 +17,16 @@ def test_the_template_runs_as_it_stands(tmp_path: Path) -> None:
     before, after = own_model.save_two_checkpoints(tmp_path)
     module = own_model.model()
     fit, unseen = (own_model.loss_of(own_model.texts("A", split)) for split in ("train", "eval"))
-    found = own_model.examine(module, before, after, fit, unseen)
+    one, two = map(own_model.loss_of, own_model.texts("A", "train").chunk(2))
+    found = own_model.examine(module, before, after, fit, unseen, (one, two))
     assert found["closure"] == pytest.approx(0, abs=0.02 * abs(found["damage"]) + 1e-4)
     assert found["top"] > found["random"]
+    assert 0.05 < found["overlap"] < 1
 
-    one, two = (as_vector(module, tensors) for tensors in read_checkpoints([before, after]))
+    start, end = (as_vector(module, tensors) for tensors in read_checkpoints([before, after]))
     ids = neurons({name: weight.shape for name, weight in module.named_parameters()})
     assert ids.shape == (2 * 64, 3 * 32)
-    compared = edits.measure(one, {"B": two, "again": two}, ids)
+    compared = edits.measure(start, {"B": end, "again": end}, ids)
     assert compared.mean_jaccard == 1
 
 

@@ -43,7 +43,7 @@ def read() -> dict[str, dict[str, object]]:
 def run(test: Path) -> bool:
     """Run one file; whether it passed. A pass is recorded."""
     seed, began = secrets.randbelow(2**31), time.monotonic()
-    options = ["-q", "-n", "0", "--hypothesis-profile", "thorough", "--hypothesis-seed", str(seed)]
+    options = ["-n", "0", "--hypothesis-profile", "thorough", "--hypothesis-seed", str(seed)]
     command = [sys.executable, "-m", "pytest", *options, f"theory/{test.name}"]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=FOLDER.parent, env=quiet, capture_output=True, text=True, check=False)
