@@ -14,14 +14,14 @@ RL_STEP = 2
 
 ANALYSES = {
     "edits": 12,
-    "routes": 180,
-    "damage": 900,
-    "cosines": 560,
-    "conflict": 570,
-    "rollback": 380,
-    "contraction": 350,
+    "routes": 235,
+    "damage": 1160,
+    "cosines": 915,
+    "conflict": 1475,
+    "rollback": 565,
+    "contraction": 625,
     "refresh": 1,
-    "alternation": 130,
+    "alternation": 270,
 }
 """The same of each analysis."""
 

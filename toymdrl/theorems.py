@@ -246,7 +246,13 @@ def check(subject: Subject, e: Explanation) -> tuple[Finding, ...]:
     found.append(_adam(subject, subject.run.config))
     if e.contraction:
         found += [*_refresh(e.contraction), _pinsker(subject, taylor.damage)]
-    return tuple(sorted(found, key=lambda each: int(re.findall(r"\d+", each.theorem)[0])))
+    return tuple(sorted(found, key=lambda each: _place(each.theorem)))
+
+
+def _place(theorem: str) -> tuple[int, str]:
+    """Theorems in order, and their parts; the paper's form before ours."""
+    number, part = re.fullmatch(r"T(\d+)(?:\((\w)\))?.*", theorem, re.DOTALL).groups(default="")  # type: ignore[union-attr]
+    return int(number), part
 
 
 def legend(findings: tuple[Finding, ...]) -> list[str]:
