@@ -17,7 +17,8 @@ Bands      1. No two domains' gradients have a cosine of 0.1 or more in size, wh
            9. Random subspaces of as many directions recover less than 2 %.
            10. Rolling back 1 % of the coordinates recovers at least 50 %.
            11. Rolling back a random 1 % recovers less than 5 %.
-           12. T5(b), with constants measured along the path, holds at every step of the exact refresh.
+           12. T5(b), with constants measured along the path, holds at every step of the exact refresh. (Up to rounding
+               it must, by its proof: this checks the measurement.)
            13. With curvature and leak along the actual direction it is within a factor 3 of the measured value for 5
                steps.
            Bands are judged on the mean over seeds; 3, 12 and 13 must hold for every pair or step.

@@ -57,6 +57,7 @@ def test_rollback_and_its_order_are_predicted_where_the_loss_is_quadratic(genera
     m = delta * (torch.arange(SIZE) < SIZE // 8)
     found = constants.undone(Point(), quadratic(root @ root.T), read(Point()), delta, m, alpha=0.2)
     assert found.recovered == pytest.approx(found.predicted)
+    assert max(found.rho, found.eps_g) < 1e-9
     assert 0 < found.damped <= 1
     assert found.damped_recovered == pytest.approx(found.damped_predicted)
     assert found.last == pytest.approx(found.last_predicted)

@@ -1,6 +1,6 @@
 """The thorough profile, thirty times the examples, a file after another: an interrupted one goes on where it was.
 
-    python theory/thorough.py           # about half an hour on two cores; records theory/thorough.json
+    python theory/thorough.py           # about ten minutes; records theory/thorough.json
 
 A file that passed is run again only when it, the instances or the bounds have changed. Each run draws its own examples
 from a seed that the record names: `pytest theory/FILE --hypothesis-profile thorough --hypothesis-seed SEED` repeats it.

@@ -56,7 +56,7 @@ _LINES: dict[str, Callable[[Entry], str]] = {
     "C9": lambda m: (
         f"inside goes to {m['inside_left']:.0%} in {m['steps']} exact steps; the paper's bound "
         f"{'holds' if m['paper_bound_holds'] else 'is broken'}, T5(a)'s and (b)'s "
-        f"{'hold' if m['repaired_bound_holds'] else 'too'}"
+        f"{'hold' if m['repaired_bound_holds'] else 'are broken'}"
     ),
     "C10": lambda m: (
         f"{m['steps']} steps: {signed(m['points_won_back'])} points, others {signed(m['mean_change_of_others'])}, "

@@ -118,7 +118,7 @@ def _routes(e: Explanation, c5: Entry, c6: Entry) -> Chapter:
 
 def _damage(e: Explanation, harmed: str, c: Entry) -> Chapter:
     certain = sum(pair.eta is not None and pair.eta < 1 for pair in e.damage.pairs)
-    second = c["actual"] > 0 and c["second"] > abs(c["first"])
+    second = c["second"] > max(abs(c["first"]), c["actual"] / 2) and c["actual"] > 0
     return Chapter(
         "C7",
         "Harm is second-order" if second else "What gradient and Hessian say",
@@ -165,7 +165,7 @@ def _contraction(r: Contraction, harmed: str, c: Entry) -> Chapter:
         f"the way (the largest at the start of the refresh is {r.start / r.upper:.1f} times that at the minimum) and "
         "that what is outside leaks in. With curvature and leak as met on the way, T5(a) bounds the part inside by "
         f"{c['repaired_bound_over_measured']:.1f} times what is left; T5(g)'s of the loss, "
-        f"{c['loss_bound_over_measured']:.0f} times, says little. (Why so few directions: the bounds contract only as "
+        f"{c['loss_bound_over_measured']:.0f} times. (Why so few directions: the bounds contract only as "
         "fast as the least curvature inside.)",
         "contraction",
         "The harmful component step by step, with the paper's and the repaired bounds",
@@ -176,8 +176,8 @@ def _refresh(r: Refresh, harmed: str) -> Chapter:
     last = next(step for step in r.path if step.steps == r.further.steps)
     first, gain, control = r.path[0], last.gains[r.harmed], r.further.gains[r.harmed]
     inside, outside = last.inside / first.inside, last.outside / first.outside
-    if gain <= control:
-        heading = "No more than further training"
+    if gain <= max(control, 0):
+        heading = "No more than further training" if gain <= control else "Nothing comes back"
     else:
         heading = "The harmful component shrinks" if inside < CONTRACTED else "Points come back, the weights hardly"
     lost = f", {r.recovery(last):.0%} of what it had lost" if r.damage > 0 else ""

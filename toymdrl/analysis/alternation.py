@@ -50,8 +50,6 @@ class Alternation:
     reversed: dict[str, tuple[float, ...]]
     pareto: tuple[float, ...]
     """min over weights of ||sum_i lambda_i g_i|| after 0 … cycles, forward order: 0 at a Pareto-stationary point."""
-    pareto_bound: float
-    """T8(e): what it is at most at a fixed point, with the same constant."""
 
     def gain(self, name: str, *, reverse: bool = False) -> float:
         """What a domain's loss falls by over all cycles."""
@@ -154,7 +152,6 @@ def measure(
         forward=dict(zip(order, map(tuple, seen[0]), strict=True)),
         reversed=dict(zip(order, map(tuple, seen[1]), strict=True)),
         pareto=tuple(pareto(theta) for theta in there),
-        pareto_bound=error / alpha,
     )
 
 

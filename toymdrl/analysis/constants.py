@@ -1,7 +1,7 @@
 """The constants that theorems need and no other analysis measures, and what the theorems then bound, both measured.
 
-Everything here is about one loss (the harmed domain's) at two places: theta*, its checkpoint, and theta_0 = theta* +
-delta. A Lipschitz constant of the Hessian cannot be measured from a few points: `rho` is what was met along delta.
+theta* is the harmed domain's checkpoint, theta_0 = theta* + delta where all training ended. A Lipschitz constant of the
+Hessian cannot be measured from a few points: each `rho` is the worst that was met at those that its theorem names.
 """
 
 from collections.abc import Mapping
@@ -67,7 +67,7 @@ class Localised:
 
 @dataclass(frozen=True)
 class Collateral:
-    """What a refresh does to another domain, for T6(b), and to all, for T15(c)."""
+    """What a refresh does to another domain, for T6(b)."""
 
     other: str
     change: float
@@ -98,6 +98,10 @@ class Undone:
     """||m||."""
     n: float
     """||delta - m||."""
+    eps_g: float
+    """||g|| at theta*."""
+    rho: float
+    """Largest 2 ||grad L(theta* + x) - g - H x|| / ||x||^2 for x from n to delta, at 0, 1/2 and 1 of m."""
     recovered: float
     predicted: float
     """g.m + m.Hm / 2 + m.Hn."""
@@ -257,6 +261,13 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
         alpha: step size of the refresh.
     """
     n, kept = delta - m, m == 0
+
+    def drift(share: float) -> float:
+        x = n + share * m
+        with at(module, start + x):
+            rest = gradient(module, loss) - g - bent_n - share * bent_m
+        return 2 * float(rest.norm()) / float(x.norm()) ** 2
+
     with at(module, start):
         hessian = Hessian(module, loss)
         g, bent_m, bent_n = hessian.gradient, hessian @ m, hessian @ n
@@ -279,6 +290,8 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
     return Undone(
         m=float(m.norm()),
         n=float(n.norm()),
+        eps_g=float(g.norm()),
+        rho=max(drift(0.0), drift(0.5), drift(1.0)),
         recovered=after - _value(module, loss, start + n),
         predicted=float(bounds.rollback_gain(float(g @ m), float(m @ bent_m), float(m @ bent_n))),
         damped=damped,

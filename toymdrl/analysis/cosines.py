@@ -48,8 +48,7 @@ class Dilution:
     @property
     def error(self) -> float:
         """How far the identity is from closing: rounding."""
-        rest = ((1 - self.a**2) * (1 - self.b**2)) ** 0.5
-        return self.cosine - self.a * self.b * self.inside - rest * self.outside
+        return self.cosine - float(bounds.diluted_cosine(self.a, self.b, self.inside, self.outside))
 
 
 @dataclass(frozen=True)

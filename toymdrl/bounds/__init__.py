@@ -1,4 +1,4 @@
-"""The right-hand sides of theorems T1 to T12 as functions of measured constants; numpy only.
+"""The right-hand sides of theorems T1 to T15 as functions of measured constants; numpy only.
 
 Notation. theta* is A's checkpoint, delta all that was added after it, `step` its norm; g and H are gradient and
 Hessian of L_A at theta*, `eps_g` = ||g||; D = L_A(theta* + delta) - L_A(theta*) is the damage, D2 = delta.H delta /
