@@ -1,7 +1,8 @@
 """Is every term of every bound needed? Each right-hand side in toymdrl/bounds is weakened, one term at a time.
 
-A mutant drops one operand of a sum or difference, or changes a returned value by one per cent; the theory tests that
-name its function must then fail. A survivor is a term, or a constant, that no test notices.
+A mutant drops one operand of a sum or difference, or a term that is added up in a loop, or changes a returned value
+by one per cent; the theory tests that name its function must then fail. A survivor is a term, or a constant, that no
+test notices.
 
     python theory/mutate.py                 # about ten minutes on two cores
     python theory/mutate.py taylor.py       # one file of bounds
@@ -49,6 +50,8 @@ def _places(function: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, str]]:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
             yield node, "left", f"drops {ast.unparse(node.left)} of {ast.unparse(node)}"
             yield node, "right", f"drops {ast.unparse(node.right)} of {ast.unparse(node)}"
+        if isinstance(node, ast.AugAssign):
+            yield node, "skip", f"skips {ast.unparse(node)}"
         if isinstance(node, ast.Return) and node.value is not None:
             values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
             for each in values:
@@ -71,6 +74,8 @@ class _Change(ast.NodeTransformer):
             return ast.UnaryOp(ast.USub(), node.right) if isinstance(node.op, ast.Sub) else node.right
         if self.how == "right" and isinstance(node, ast.BinOp):
             return node.left
+        if self.how == "skip":
+            return ast.Pass()
         return ast.BinOp(ast.Constant(float(self.how)), ast.Mult(), node)  # type: ignore[arg-type]
 
 
