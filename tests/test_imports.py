@@ -11,7 +11,20 @@ PACKAGE = Path(toymdrl.__file__).parent
 # Each module may import those to its left, and nothing to its right.
 FLOW = [
     *("vocab", "streams", "plain", "parameters", "checkpoints", "curvature", "bounds", "domains", "forest", "model"),
-    *("rollout", "grpo", "pretrain", "exact", "config", "training", "files", "style", "provenance", "runs", "pipeline"),
+    *(
+        "rollout",
+        "grpo",
+        "pretrain",
+        "exact",
+        "config",
+        "training",
+        "population",
+        "files",
+        "style",
+        "provenance",
+        "runs",
+        "pipeline",
+    ),
     *(
         "analysis",
         "subject",

@@ -28,7 +28,7 @@ class Forest:
 
     def to(self, like: Tensor) -> "Forest":
         """The same forest on the device and in the floating dtype of a tensor."""
-        return Forest(self.positions.to(like.device), self.mask.to(like))
+        return Forest(self.positions.to(like.device), self.mask.to(like.device, like.dtype))
 
 
 def chain(length: int) -> Forest:

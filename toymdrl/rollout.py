@@ -5,6 +5,7 @@ group; decoding appends one forest column a member and step, on top of the cache
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,46 @@ class Rollout:
     """(prompts, group)"""
 
 
+Forward = Callable[..., Tensor]
+"""A policy's forward pass: a Policy, or one member of a population."""
+
+
+def decode(policy: Forward, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Answers drawn by inverting the distribution function of each token, which takes one random number a token.
+
+    Args:
+        policy: called as a Policy.
+        prompts: (prompts, prompt_length).
+        levels: uniform in [0, 1), (prompts, group, answer_length).
+
+    Returns:
+        Tokens, mask and log-probabilities as in Rollout.
+    """
+    cache, prompt = Cache(), prompts.shape[1]
+    forest = group_forest(prompt, *levels.shape[1:])
+    logits = policy(prompts, forest, first=prompt - 1, cache=cache).expand(-1, levels.shape[1], -1)
+    open_ = torch.ones_like(levels[..., 0], dtype=torch.bool)
+    tokens, masks, logprobs = [], [], []
+    for step, level in enumerate(levels.unbind(-1), start=1):
+        log_policy = logits.log_softmax(dim=-1)
+        below = log_policy.exp().cumsum(dim=-1)
+        drawn = (below <= level.unsqueeze(-1) * below[..., -1:]).sum(dim=-1)
+        logprob = log_policy.gather(-1, drawn.unsqueeze(-1)).squeeze(-1)
+        tokens.append(torch.where(open_, drawn, PAD))
+        masks.append(open_)
+        logprobs.append(torch.where(open_, logprob, 0.0))
+        open_ = open_ & (drawn != EOS)
+        if step < levels.shape[-1]:
+            logits = policy(tokens[-1], forest, cache=cache)
+    return torch.stack(tokens, dim=-1), torch.stack(masks, dim=-1).to(levels.dtype), torch.stack(logprobs, dim=-1)
+
+
+def grade(these: Problems, answers: Tensor) -> Tensor:
+    """Rewards of answers (problems, group, answer_length), (problems, group), on the answers' device."""
+    facts = these.facts.repeat_interleave(answers.shape[1], dim=0)
+    return these.domain.reward(facts, answers.flatten(0, 1).cpu()).view(answers.shape[:2]).to(answers.device)
+
+
 @torch.no_grad()
 def sample(policy: Policy, these: Problems, group: int, generator: torch.Generator) -> Rollout:
     """Sample and grade `group` answers to each of the problems.
@@ -41,38 +82,20 @@ def sample(policy: Policy, these: Problems, group: int, generator: torch.Generat
     Raises:
         DivergenceError: the policy's logits are not finite.
     """
-    device = policy.head.weight.device
-    domain, count = these.domain, len(these)
-    length = domain.answer_length
-    forest = group_forest(domain.prompt_length, group, length).to(policy.head.weight)
+    device, domain = policy.head.weight.device, these.domain
+    levels = torch.rand(len(these), group, domain.answer_length, generator=generator, device=device)
     prompts = these.prompts.to(device)
-    cache = Cache()
-    logits = policy(prompts, forest, first=domain.prompt_length - 1, cache=cache).expand(-1, group, -1)
-    open_ = torch.ones(count, group, dtype=torch.bool, device=device)
-    tokens, masks, logprobs = [], [], []
-    for step in range(length):
-        if not math.isfinite(float(logits.sum())):
-            raise DivergenceError("the policy's logits are not finite")
-        log_policy = logits.log_softmax(dim=-1)
-        drawn = torch.multinomial(log_policy.exp().flatten(0, 1), 1, generator=generator).view(count, group)
-        logprob = log_policy.gather(-1, drawn.unsqueeze(-1)).squeeze(-1)
-        tokens.append(torch.where(open_, drawn, PAD))
-        masks.append(open_)
-        logprobs.append(torch.where(open_, logprob, 0.0))
-        open_ = open_ & (drawn != EOS)
-        if step + 1 < length:
-            logits = policy(tokens[-1], forest, cache=cache)
-    answers = torch.stack(tokens, dim=2)
-    facts = these.facts.repeat_interleave(group, dim=0)
-    rewards = domain.reward(facts, answers.flatten(0, 1).cpu()).view(count, group).to(device)
-    mask = torch.stack(masks, dim=2).to(rewards.dtype)
-    return Rollout(prompts, answers, mask, torch.stack(logprobs, dim=2), rewards)
+    answers, mask, logprobs = decode(policy, prompts, levels)
+    if not math.isfinite(float(logprobs.sum())):
+        raise DivergenceError("the policy's logits are not finite")
+    return Rollout(prompts, answers, mask, logprobs, grade(these, answers))
 
 
-def answer_log_policy(policy: Policy, prompts: Tensor, answers: Tensor) -> Tensor:
+def answer_log_policy(policy: Forward, prompts: Tensor, answers: Tensor) -> Tensor:
     """Log-probabilities of every token at every answer position, differentiable.
 
     Args:
+        policy: called as a Policy.
         prompts: (prompts, prompt_length).
         answers: (prompts, group, answer_length).
 
@@ -81,7 +104,7 @@ def answer_log_policy(policy: Policy, prompts: Tensor, answers: Tensor) -> Tenso
     """
     _, group, length = answers.shape
     prompt = prompts.shape[1]
-    forest = group_forest(prompt, group, length).to(policy.head.weight)
+    forest = group_forest(prompt, group, length)
     inputs = answers[:, :, :-1].transpose(1, 2).flatten(1)
     logits = policy(torch.cat([prompts, inputs], dim=1), forest, first=prompt - 1)
     log_policy = logits.log_softmax(dim=-1)
