@@ -40,11 +40,9 @@ class Population:
         """
         self.step, self.config = 0, config
         self._shape = copy_policy(policies[0])
-        self.weights: Weights = {
-            name: weight.detach().clone().requires_grad_()
-            for name, weight in stack_module_state(list(policies))[0].items()
-        }
-        self._reference = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        stacked, _ = stack_module_state(list(policies))
+        self.weights: Weights = {name: each.detach().clone().requires_grad_() for name, each in stacked.items()}
+        self._reference = {name: each.detach().clone() for name, each in stacked.items()}
         device = policies[0].head.weight.device
         self._generators = [stream(seed, domain, purpose, "rollout", device=device) for seed in seeds]
         self._train = problems(DOMAINS[domain], "train")
@@ -92,9 +90,11 @@ class Population:
         for settings in self._optimiser.param_groups:
             settings["lr"] = config.learning_rate * ((1 - self.step / config.steps) if config.anneal else 1.0)
         batch = self._sample()
-        log_policy: Callable[..., Tensor] = vmap(
-            lambda w, prompts, answers: answer_log_policy(self._member(w), prompts, answers)
-        )
+
+        def one(weights: Weights, prompts: Tensor, answers: Tensor) -> Tensor:
+            return answer_log_policy(self._member(weights), prompts, answers)
+
+        log_policy: Callable[..., Tensor] = vmap(one)
         log_reference = None
         if config.kl > 0:
             with torch.no_grad():
