@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from toymdrl.claims import claims
 from toymdrl.claimtable import claim_lines
@@ -19,6 +20,7 @@ from toymdrl.domains import DOMAINS
 from toymdrl.explain import MEASURES, load_explanation
 from toymdrl.runs import RunDirectory
 from toymdrl.story import chapters
+from toymdrl.threads import contention
 
 
 @pytest.mark.parametrize(
@@ -333,3 +335,25 @@ def test_help_does_not_import_torch() -> None:
     code = f"import sys; from toymdrl.cli import main\n{attempt}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.mark.parametrize(("slower", "warned"), [(20.0, True), (0.7, False)])
+def test_threads_that_would_fight_are_warned_of(
+    slower: float, warned: bool, smoke: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("toymdrl.threads.contention", lambda threads: slower)
+    monkeypatch.setattr("toymdrl.cli._carry_out", lambda *_: None)
+    config = json.loads((smoke / "config.json").read_text())
+    assert config["threads"] == 1
+    assert main(["resume", str(smoke)]) == 0
+    assert "warning" not in capsys.readouterr().err  # one thread has none to wait for
+    assert main(["run", "--preset", "smoke", "--threads", "2", "--seed", "9", "--out", str(smoke.parent)]) == 0
+    assert ("--threads 1 would be faster" in capsys.readouterr().err) == warned
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
+def test_contention_leaves_the_threads_as_they_were() -> None:
+    before = torch.get_num_threads()
+    assert contention(2) > 0
+    assert torch.get_num_threads() == before

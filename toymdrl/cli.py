@@ -68,6 +68,7 @@ def _carry_out(run: "RunDirectory", quiet: bool, analysis: bool) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from toymdrl.pipeline import prepare  # noqa: PLC0415
     from toymdrl.runs import RunDirectory  # noqa: PLC0415
+    from toymdrl.threads import FIGHTING, contention  # noqa: PLC0415
 
     if arguments.command == "run":
         config = _config(arguments)
@@ -77,6 +78,13 @@ def _run(arguments: argparse.Namespace) -> None:
         run = RunDirectory.open(arguments.run)
         prepare(run.config)
     print(f"run folder {run.path}", flush=True)
+    threads = run.config.threads
+    if threads > 1 and contention(threads) > FIGHTING:
+        print(
+            f"warning: other programs keep the cores busy, and {threads} threads would wait for each other; "
+            "a new run with --threads 1 would be faster",
+            file=sys.stderr,
+        )
     try:
         _carry_out(run, arguments.quiet, not arguments.no_analysis)
     except KeyboardInterrupt:

@@ -1,0 +1,38 @@
+"""Are other programs in the way of this one's threads?
+
+The threads of one operation wait for the last of them. Where other programs hold the cores, the last one waits for its
+turn, and a step can take twenty times as long as on a single thread.
+"""
+
+import time
+
+import torch
+
+ROUNDS, PRODUCTS = 8, 50
+"""Products of a size that a training step is made of: in all about 20 ms on one thread."""
+FIGHTING = 2.0
+"""So many times slower than one thread, several do harm; on idle cores they are faster."""
+PATIENCE = 0.5
+"""Seconds after which the probe has seen enough."""
+
+
+def contention(threads: int) -> float:
+    """Seconds that a step's typical products take on so many threads, over seconds on one.
+
+    Torch's thread count is left as it was.
+    """
+    before, x, weight = torch.get_num_threads(), torch.ones(480, 64), torch.ones(64, 64)
+    seconds = {1: 0.0, threads: 0.0}
+    try:
+        for _ in range(ROUNDS):
+            for count in seconds:
+                torch.set_num_threads(count)
+                began = time.perf_counter()
+                for _ in range(PRODUCTS):
+                    x @ weight
+                seconds[count] += time.perf_counter() - began
+            if sum(seconds.values()) > PATIENCE:
+                break
+    finally:
+        torch.set_num_threads(before)
+    return seconds[threads] / seconds[1]
