@@ -9,11 +9,43 @@ import toymdrl
 
 PACKAGE = Path(toymdrl.__file__).parent
 # Each module may import those to its left, and nothing to its right.
-FLOW = """
-vocab streams plain parameters checkpoints curvature bounds domains forest model rollout grpo pretrain exact config
-training population files style provenance threads runs pipeline analysis subject explain theorems claims claimtable
-figures story report progress cli __main__
-""".split()
+FLOW = [
+    "vocab",
+    "streams",
+    "plain",
+    "parameters",
+    "checkpoints",
+    "curvature",
+    "bounds",
+    "domains",
+    "forest",
+    "model",
+    "rollout",
+    "grpo",
+    "pretrain",
+    "exact",
+    "config",
+    "training",
+    "population",
+    "files",
+    "style",
+    "provenance",
+    "threads",
+    "runs",
+    "pipeline",
+    "analysis",
+    "subject",
+    "explain",
+    "theorems",
+    "claims",
+    "claimtable",
+    "figures",
+    "story",
+    "report",
+    "progress",
+    "cli",
+    "__main__",
+]
 # Pieces that must stay apart although the flow would allow it.
 APART = {
     "grpo": {"exact", "pretrain"},
