@@ -6,7 +6,7 @@ Measured   A laptop run without its analysis, then `resume`, which adds it, each
 Bands      The analysis adds at most 150 s on 2 idle cores; a product costs at most 2.2 gradients with the graph kept;
            peak memory is under 2 GiB.
 
-    python experiments/bench_analysis.py       # a few minutes; writes results/bench_analysis.json
+    python experiments/bench/laptop_run.py       # a few minutes; writes ../results/bench_analysis.json
 """
 
 import json
@@ -31,7 +31,7 @@ from toymdrl.runs import RunDirectory
 from toymdrl.subject import points
 
 ROUNDS = 9
-RESULT = Path(__file__).parent / "results" / "bench_analysis.json"
+RESULT = Path(__file__).parents[1] / "results" / "bench_analysis.json"
 
 
 def spend(arguments: list[str]) -> tuple[float, float]:

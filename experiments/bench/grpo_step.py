@@ -22,7 +22,7 @@ The second result is the share of the machine's peak that our step reaches: the 
 products (sampling, reference, forward, backward), counted by torch, over the rate of large float32 products.
 
     pip install -e ".[bench]"
-    python experiments/bench_grpo_step.py --out bench.json
+    python experiments/bench/grpo_step.py --out bench.json
 """
 
 import argparse
