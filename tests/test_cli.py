@@ -219,8 +219,8 @@ def test_the_theorems_are_held_against_a_run(smoke: Path, tmp_path: Path, capsys
     told = capsys.readouterr().out
     page = (smoke / "theorems.md").read_text(encoding="utf-8")
     for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15):
-        assert f"T{number}(" in told
-        assert f"| T{number}(" in page
+        assert f"\nT{number}(" in f"\n{told}"  # with its numbers, or with why it has none
+        assert f"\n| T{number}(" in page or f"T{number}(b) says nothing" in page or f"T{number}(c) says" in page
     # What holds for any loss, by its proof, holds on a network.
     for theorem in ("T1(a)", "T1(c)", "T1(d)", "T4(a)", "T5(b)", "T11(d)", "T13(c)"):
         assert re.search(re.escape(theorem) + r" +holds", told), theorem

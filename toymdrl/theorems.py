@@ -256,8 +256,13 @@ def _place(theorem: str) -> tuple[int, str]:
 
 def legend(findings: tuple[Finding, ...]) -> list[str]:
     """How to read them, and what is missing."""
-    missing = "T5, T6(a) and T11(d) are not measured: this domain's answers are too long for the exact KL they need."
-    return [*LEGEND, *([] if any("T5" in each.theorem for each in findings) else [missing])]
+    silent = {
+        "T2": "T2(b) says nothing here: D2 is not positive.",
+        "T5": "T5, T6(a) and T11(d) are not measured: this domain's answers are too long for the exact KL they need.",
+        "T15": "T15(c) says nothing here: by gradients and Hessians no step size helps the total, or every one does.",
+    }
+    told = {each.theorem.split("(")[0].split(",")[0] for each in findings}
+    return [*LEGEND, *(text for theorem, text in silent.items() if theorem not in told)]
 
 
 def lines(findings: tuple[Finding, ...]) -> list[str]:
