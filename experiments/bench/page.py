@@ -11,16 +11,13 @@ FOLDER = Path(__file__).parents[1]
 LOG = """
 ## What was done to the step
 
-Each line was measured by old and new taking turns in one run, when it was done.
-
-| predicted | changed | measured |
-|---|---|---|
-| a prompt read once for its whole group saves most of the tokens | answers as columns of a forest over one prompt, with a cache | in the comparison with TRL above |
-| torch's softmax takes rows shorter than 16 numbers one at a time: 12 times slower at 15 columns than at 16 | attention's scores padded to 16 columns; tokens drawn by inverting the distribution function, one random number each, instead of `multinomial` | GRPO step 1.20 times faster on one thread, 1.08 on two; warm start 1.11 and 1.07 |
-| RMSNorm fused by `F.rms_norm` | nothing: as slow | 97 against 99 µs, forward and backward |
-
-After this half of a step on one thread is matrix products, at the machine's full rate.
-"""  # noqa: E501
+- Each prompt is read once for its whole group: answers are columns of a forest over one prompt, decoded with a cache.
+- Attention's scores are padded to 16 columns: torch's softmax takes shorter rows one number at a time, which took a fifth
+  of a step.
+- A token is drawn by inverting its distribution function, which takes one random number instead of one for every entry
+  of the vocabulary.
+- Tried and left out: `F.rms_norm` instead of RMSNorm written out, which is not faster here.
+"""
 
 
 def read(name: str) -> Any:
