@@ -12,8 +12,7 @@ LOG = """
 ## What was done to the step
 
 - Each prompt is read once for its whole group: answers are columns of a forest over one prompt, decoded with a cache.
-- Attention's scores are padded to 16 columns: torch's softmax takes shorter rows one number at a time, which took a fifth
-  of a step.
+- Attention's scores are padded to 16 columns: torch's softmax takes shorter rows one number at a time.
 - A token is drawn by inverting its distribution function, which takes one random number instead of one for every entry
   of the vocabulary.
 - Tried and left out: `F.rms_norm` instead of RMSNorm written out, which is not faster here.
