@@ -57,6 +57,11 @@ class GRPOConfig:
     """Largest norm of the gradient of one update."""
 
 
+def learning_rate(config: GRPOConfig, step: int) -> float:
+    """The rate of one step, counted from 0."""
+    return config.learning_rate * ((1 - step / config.steps) if config.anneal else 1.0)
+
+
 @dataclass(frozen=True)
 class Metrics:
     """What one update did; all means over answers unless said otherwise."""

@@ -88,7 +88,7 @@ class Population:
         """
         config = self.config
         for settings in self._optimiser.param_groups:
-            settings["lr"] = config.learning_rate * ((1 - self.step / config.steps) if config.anneal else 1.0)
+            settings["lr"] = grpo.learning_rate(config, self.step)
         batch = self._sample()
 
         def one(weights: Weights, prompts: Tensor, answers: Tensor) -> Tensor:

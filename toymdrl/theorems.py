@@ -19,6 +19,7 @@ from toymdrl.curvature import path_quadrature, value
 from toymdrl.domains import DOMAINS
 from toymdrl.exact import ExpectedReward, kl_parts
 from toymdrl.explain import ROLLBACK_BUDGET, Explanation
+from toymdrl.grpo import learning_rate
 from toymdrl.parameters import at
 from toymdrl.pipeline import load_policy
 from toymdrl.subject import Subject, points, some
@@ -199,9 +200,8 @@ def _formats(e: Explanation) -> Iterator[Finding]:
 
 
 def _adam(subject: Subject, config: RunConfig) -> Finding:
-    grpo = config.grpo
-    rates = [grpo.learning_rate * ((1 - step / grpo.steps) if grpo.anneal else 1.0) for step in range(grpo.steps)]
-    most = bounds.adam_step(*BETAS) * grpo.updates * sum(rates)
+    stage = config.grpo
+    most = bounds.adam_step(*BETAS) * stage.updates * sum(learning_rate(stage, step) for step in range(stage.steps))
     largest = max(float(edit.abs().max()) for edit in subject.edits.values())
     return Finding("T10(d)", "largest change of a weight by one stage", "Adam without decay", MET, largest, "≤", most)
 

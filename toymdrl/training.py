@@ -136,6 +136,6 @@ def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpos
         return asdict(metrics)
 
     def rate(step: int) -> float:
-        return config.learning_rate * ((1 - step / config.steps) if config.anneal else 1.0)
+        return grpo.learning_rate(config, step)
 
     return Training(policy, work, rate, config.steps, generator)
