@@ -126,6 +126,26 @@ def loss(log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference
     return (config.kl * penalty - surrogate).sum(dim=-1).mean()
 
 
+def measure(
+    log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference: Tensor | None = None
+) -> dict[str, Tensor]:
+    """The metrics of an update that can be read from what its loss is made of, scalars; arguments as in `loss`."""
+    tokens = rollout.mask.sum()
+    ratio = (log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1) - rollout.logprobs).exp()
+    spread = rollout.rewards.amax(dim=1) - rollout.rewards.amin(dim=1)
+    entropy = -(log_policy.exp() * log_policy).sum(dim=-1) * rollout.mask
+    kl = torch.zeros_like(rollout.rewards)
+    if log_reference is not None:
+        kl = (divergence(log_policy, log_reference) * rollout.mask).sum(dim=-1)
+    return {
+        "reward": rollout.rewards.mean(),
+        "flat_groups": (spread == 0).float().mean(),
+        "entropy": entropy.sum() / tokens,
+        "kl": kl.mean(),
+        "clipped": (((ratio - 1).abs() > config.clip) * rollout.mask).sum() / tokens,
+    }
+
+
 def update(
     policy: Policy, optimiser: torch.optim.Optimizer, rollout: Rollout, config: GRPOConfig, reference: Policy | None
 ) -> Metrics:
@@ -144,23 +164,10 @@ def update(
     optimiser.zero_grad(set_to_none=True)
     objective.backward()
     norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm))
-    if not (math.isfinite(norm) and math.isfinite(float(objective.detach()))):
-        raise DivergenceError(f"the loss is {float(objective.detach())} and its gradient's norm {norm}")
+    value = float(objective.detach())
+    if not (math.isfinite(norm) and math.isfinite(value)):
+        raise DivergenceError(f"the loss is {value} and its gradient's norm {norm}")
     optimiser.step()
     with torch.no_grad():
-        tokens = rollout.mask.sum()
-        ratio = (log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1) - rollout.logprobs).exp()
-        spread = rollout.rewards.max(dim=1).values - rollout.rewards.min(dim=1).values
-        entropy = -(log_policy.exp() * log_policy).sum(dim=-1) * rollout.mask
-        kl = torch.zeros(())
-        if log_reference is not None:
-            kl = (divergence(log_policy, log_reference) * rollout.mask).sum(dim=-1).mean()
-        return Metrics(
-            reward=float(rollout.rewards.mean()),
-            flat_groups=float((spread == 0).float().mean()),
-            entropy=float(entropy.sum() / tokens),
-            kl=float(kl),
-            gradient_norm=norm,
-            clipped=float((((ratio - 1).abs() > config.clip) * rollout.mask).sum() / tokens),
-            loss=float(objective.detach()),
-        )
+        found = measure(log_policy, rollout, config, log_reference)
+    return Metrics(**{name: float(each) for name, each in found.items()}, gradient_norm=norm, loss=value)

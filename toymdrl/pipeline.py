@@ -177,13 +177,10 @@ def execute(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
     Raises:
         StageDivergedError: a loss was not finite.
     """
-    for warning in run.damage:
-        observer.warn(warning)
-    for warning in run.keep_sound_checkpoints() if run.checkpoints else _adopt(run):
-        observer.warn(warning)
+    recover(run, observer)
     for stage in plan:
-        have = {entry["name"]: entry["scores"] for entry in run.checkpoints}
-        if all(name in have for name in stage.keeps.values()):
+        if is_done(run, stage):
+            have = {entry["name"]: entry["scores"] for entry in run.checkpoints}
             for name in stage.keeps.values():
                 observer.checkpoint(name, have[name])
         elif stage.name == BASE and (cached := _cached_warm_start(run)):
@@ -192,6 +189,19 @@ def execute(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
             _keep(run, BASE, policy.to(run.config.device), observer)
         else:
             _train(run, stage, observer)
+
+
+def recover(run: RunDirectory, observer: Observer) -> None:
+    """Tell what was damaged, and keep what is sound."""
+    for warning in run.damage:
+        observer.warn(warning)
+    for warning in run.keep_sound_checkpoints() if run.checkpoints else _adopt(run):
+        observer.warn(warning)
+
+
+def is_done(run: RunDirectory, stage: Stage) -> bool:
+    """Whether a run has all checkpoints of a stage."""
+    return set(stage.keeps.values()) <= {entry["name"] for entry in run.checkpoints}
 
 
 def _adopt(run: RunDirectory) -> list[str]:
@@ -219,13 +229,17 @@ def _cached_warm_start(run: RunDirectory) -> dict[str, Tensor] | None:
     return tensors if about.get("warm start") == file.stem else None
 
 
+def purpose(stage: Stage) -> str:
+    """What tells a stage's random streams from those of other stages on the same domain."""
+    return stage.name.removesuffix(f"-{stage.domain}") if stage.name != stage.domain else "stage"
+
+
 def _begin(run: RunDirectory, stage: Stage) -> Training:
     config = run.config
     if stage.domain is None or stage.start is None:
         return warm_start(config.model, config.warm_start, config.seed, config.device)
-    purpose = stage.name.removesuffix(f"-{stage.domain}") if stage.name != stage.domain else "stage"
     policy = load_policy(run, stage.start)
-    return reinforce(policy, stage.domain, stage_config(config, stage), config.seed, purpose)
+    return reinforce(policy, stage.domain, stage_config(config, stage), config.seed, purpose(stage))
 
 
 def _restore(run: RunDirectory, stage: Stage, training: Training, observer: Observer) -> None:
@@ -238,10 +252,15 @@ def _restore(run: RunDirectory, stage: Stage, training: Training, observer: Obse
     have = {entry["name"] for entry in run.checkpoints}
     if progress and all(name in have for step, name in stage.keeps.items() if step <= progress[1]):
         training.restore(*progress)
-    dropped = {name for step, name in stage.keeps.items() if step > training.step}
+    rewind(run, stage, training.step)
+
+
+def rewind(run: RunDirectory, stage: Stage, step: int) -> None:
+    """Forget what a run has of a stage after so many steps, and of all later ones."""
+    dropped = {name for at, name in stage.keeps.items() if at > step}
     run.checkpoints = [entry for entry in run.checkpoints if entry["name"] not in dropped]
     before = [each.name for each in everything(run.config)]
-    run.rewind_metrics(set(before[: before.index(stage.name)]), stage.name, training.step)
+    run.rewind_metrics(set(before[: before.index(stage.name)]), stage.name, step)
 
 
 def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
@@ -255,12 +274,11 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
             metrics = training.advance()
             seconds = time.monotonic() - began
             kept_now = stage.keeps.get(training.step)
-            look = kept_now or (stage.domain and training.step % run.config.evaluate_every == 0)
-            scores = evaluate(training.policy) if look else {}
+            scores = evaluate(training.policy) if looks(run.config, stage, training.step) else {}
             due = time.monotonic() - saved_at > SAVE_SECONDS and training.step < stage.steps
             state = training.state() if due else None
         except DivergenceError as error:
-            raise StageDivergedError(_diverged(run.config, stage, training.step, saved_step, error)) from error
+            raise StageDivergedError(diverged(run.config, stage, training.step, saved_step, error)) from error
         # The log first: a line too many is forgotten on resume, one too few could not be made again.
         line = {"stage": stage.name, "step": training.step, **metrics, "seconds": seconds}
         run.log({**line, "scores": scores} if scores else line)
@@ -277,7 +295,12 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
     run.clear_progress()
 
 
-def _diverged(config: RunConfig, stage: Stage, step: int, saved: int, error: DivergenceError) -> str:
+def looks(config: RunConfig, stage: Stage, step: int) -> bool:
+    """Whether the policy is scored after this step of a stage."""
+    return step in stage.keeps or (stage.domain is not None and step % config.evaluate_every == 0)
+
+
+def diverged(config: RunConfig, stage: Stage, step: int, saved: int, error: DivergenceError) -> str:
     """What to tell of a stage that diverged in or after `step` steps."""
     kept = f"step {saved} of {stage.name}" if saved else f"checkpoint {stage.start}" if stage.start else "none yet"
     governed = stage_config(config, stage) is config.grpo and stage.domain is not None

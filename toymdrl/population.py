@@ -6,119 +6,203 @@ and gradient clipping, so its result is that of its own run, up to the rounding 
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from toymdrl import grpo
+from toymdrl import grpo, pretrain
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, Policy
-from toymdrl.rollout import Forward, Rollout, answer_log_policy, decode, grade
+from toymdrl.forest import chain
+from toymdrl.grpo import GRPOConfig, Metrics
+from toymdrl.model import DivergenceError, ModelConfig, Policy
+from toymdrl.pretrain import WarmStartConfig
+from toymdrl.rollout import Rollout, answer_log_policy, choose, decode, grade
 from toymdrl.streams import stream
-from toymdrl.training import BETAS, copy_policy
+from toymdrl.training import BETAS, Rate, copy_policy
 
-Weights = dict[str, Tensor]
-"""Parameters by name, each (members, …)."""
+Logs = list[dict[str, float]]
+"""What a step did, one entry a member."""
+
+
+class _Task(nn.Module):
+    """`work` of a policy as a module, which functional_call can run with any member's weights."""
+
+    def __init__(self, policy: Policy, work: Callable[..., Any]) -> None:
+        super().__init__()
+        self.policy = policy
+        self.work = work
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.work(self.policy, *inputs)
 
 
 class Population:
-    """GRPO on one domain for several policies; the population's `training.reinforce`."""
+    """Policies of one shape and on one device, their weights stacked."""
 
-    def __init__(
-        self, policies: Sequence[Policy], domain: str, config: GRPOConfig, seeds: Sequence[int], purpose: str
-    ) -> None:
-        """Start from copies of the policies.
-
-        Args:
-            policies: one a member, of one shape and on one device.
-            domain: a key of DOMAINS.
-            config: steps, rates and the rest; the same for all.
-            seeds: of each member's run.
-            purpose: tells this stage's random streams from those of other stages on the same domain.
-        """
-        self.step, self.config = 0, config
+    def __init__(self, policies: Sequence[Policy]) -> None:
+        """Copies of the policies."""
         self._shape = copy_policy(policies[0])
         stacked, _ = stack_module_state(list(policies))
-        self.weights: Weights = {name: each.detach().clone().requires_grad_() for name, each in stacked.items()}
-        self._reference = {name: each.detach().clone() for name, each in stacked.items()}
-        device = policies[0].head.weight.device
-        self._generators = [stream(seed, domain, purpose, "rollout", device=device) for seed in seeds]
-        self._train = problems(DOMAINS[domain], "train")
-        self._optimiser = torch.optim.AdamW(self.weights.values(), lr=0.0, betas=BETAS, weight_decay=0.0, fused=True)
+        self.weights = {name: each.detach().clone() for name, each in stacked.items()}
+        """Parameters by name, each (members, …)."""
+        self.device = policies[0].head.weight.device
 
-    def _member(self, weights: Weights) -> Forward:
-        """One member's forward pass."""
-        return lambda *inputs, **options: functional_call(self._shape, weights, inputs, options)
+    def __len__(self) -> int:
+        return len(self.weights["head.weight"])
 
-    def members(self) -> list[Policy]:
-        """The policies as they are now."""
+    def each(self, work: Callable[..., Any], *inputs: Tensor) -> Any:
+        """What `work(policy, *inputs)` gives for every member, as one batched program.
+
+        Args:
+            work: makes a tensor, or a tuple or dict of them, from a policy and its share of the inputs.
+            inputs: (members, …) each.
+
+        Returns:
+            As `work` does, each tensor (members, …), with a graph if the weights require a gradient.
+        """
+        task = _Task(self._shape, work)
+
+        def one(weights: dict[str, Tensor], *inputs: Tensor) -> Any:
+            return functional_call(task, {f"policy.{name}": weight for name, weight in weights.items()}, inputs)
+
+        return vmap(one)(self.weights, *inputs)
+
+    def policies(self) -> list[Policy]:
+        """The members as they are now."""
         found = []
-        for index in range(len(self._generators)):
+        for index in range(len(self)):
             policy = copy_policy(self._shape).requires_grad_(True)
-            policy.load_state_dict({name: weight[index].detach().clone() for name, weight in self.weights.items()})
+            policy.load_state_dict({name: weight[index].detach() for name, weight in self.weights.items()})
             found.append(policy)
         return found
 
-    @torch.no_grad()
-    def _sample(self) -> tuple[Tensor, ...]:
-        """Prompts, answers, mask, log-probabilities and rewards, (members, prompts, …) each."""
-        device = self._generators[0].device
-        length, group = self._train.domain.answer_length, self.config.group
-        drawn = []
-        for generator in self._generators:
-            rows = torch.randperm(len(self._train), generator=generator, device=device)[: self.config.prompts].cpu()
-            these = self._train.subset(rows)
-            drawn.append((these, torch.rand(len(these), group, length, generator=generator, device=device)))
-        prompts = torch.stack([these.prompts for these, _ in drawn]).to(device)
-        levels = torch.stack([level for _, level in drawn])
-        run = vmap(lambda weights, prompt, level: decode(self._member(weights), prompt, level))
-        answers, mask, logprobs = run(self.weights, prompts, levels)
-        if not math.isfinite(float(logprobs.sum())):
-            raise DivergenceError("a member's logits are not finite")
-        rewards = torch.stack([grade(these, answer) for (these, _), answer in zip(drawn, answers, strict=True)])
-        return prompts, answers, mask, logprobs, rewards
 
-    def advance(self) -> Tensor:
-        """Take one step; the mean reward of each member, (members,).
+Work = Callable[[torch.optim.Optimizer], Logs]
+"""One step: updates every member, returns what to log."""
+
+
+class PopulationTraining:
+    """A stage of every member under way: call `advance` until `step` reaches `steps`; see `training.Training`."""
+
+    def __init__(
+        self, population: Population, work: Work, rate: Rate, steps: int, *, weight_decay: float = 0.0
+    ) -> None:
+        self.population = population
+        self.steps = steps
+        self.step = 0
+        self._work = work
+        self._rate = rate
+        weights = [weight.requires_grad_() for weight in population.weights.values()]
+        self._optimiser = torch.optim.AdamW(weights, lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True)
+
+    def advance(self) -> Logs:
+        """Take one step.
 
         Raises:
             DivergenceError: a member's logits, loss or gradient is not finite; no member has been updated.
         """
-        config = self.config
-        for settings in self._optimiser.param_groups:
-            settings["lr"] = grpo.learning_rate(config, self.step)
-        batch = self._sample()
-
-        def one(weights: Weights, prompts: Tensor, answers: Tensor) -> Tensor:
-            return answer_log_policy(self._member(weights), prompts, answers)
-
-        log_policy: Callable[..., Tensor] = vmap(one)
-        log_reference = None
-        if config.kl > 0:
-            with torch.no_grad():
-                log_reference = log_policy(self._reference, batch[0], batch[1])
-
-        def loss(log_policy: Tensor, log_reference: Tensor | None, *parts: Tensor) -> Tensor:
-            return grpo.loss(log_policy, Rollout(*parts), config, log_reference)
-
-        for _ in range(config.updates):
-            dims = (0, None if log_reference is None else 0, *(0 for _ in batch))
-            losses = vmap(loss, in_dims=dims)(log_policy(self.weights, batch[0], batch[1]), log_reference, *batch)
-            self._optimiser.zero_grad(set_to_none=True)
-            losses.sum().backward()
-            self._clip(losses)
-            self._optimiser.step()
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate(self.step)
+        logs = self._work(self._optimiser)
         self.step += 1
-        return batch[-1].mean(dim=(1, 2))
+        return logs
 
-    def _clip(self, losses: Tensor) -> None:
-        """Scale each member's gradient to the largest norm that is allowed, as clip_grad_norm_ does for one."""
-        slopes = [weight.grad for weight in self.weights.values() if weight.grad is not None]
-        norms = torch.stack([slope.flatten(1).norm(dim=1) for slope in slopes]).norm(dim=0)
-        if not math.isfinite(float(norms.sum() + losses.detach().sum())):
-            raise DivergenceError(f"the losses are {losses.tolist()} and their gradients' norms {norms.tolist()}")
-        scale = (self.config.gradient_norm / (norms + 1e-6)).clamp(max=1.0)
-        for slope in slopes:
-            slope.mul_(scale.view(-1, *(1 for _ in slope.shape[1:])))
+
+def _update(population: Population, optimiser: torch.optim.Optimizer, losses: Tensor, most: float) -> list[float]:
+    """One gradient step of every member on its loss, its gradient scaled to a norm of at most `most`.
+
+    Returns:
+        Each member's gradient norm before scaling, as clip_grad_norm_ gives for one.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    losses.sum().backward()
+    slopes = [weight.grad for weight in population.weights.values() if weight.grad is not None]
+    norms = torch.stack([slope.flatten(1).norm(dim=1) for slope in slopes]).norm(dim=0)
+    if not math.isfinite(float(norms.sum() + losses.detach().sum())):
+        raise DivergenceError(f"the losses are {losses.tolist()} and their gradients' norms {norms.tolist()}")
+    scale = (most / (norms + 1e-6)).clamp(max=1.0)
+    for slope in slopes:
+        slope.mul_(scale.view(-1, *(1 for _ in slope.shape[1:])))
+    optimiser.step()
+    return norms.tolist()
+
+
+def warm_start(
+    model: ModelConfig, config: WarmStartConfig, seeds: Sequence[int], device: str = "cpu"
+) -> PopulationTraining:
+    """The population's `training.warm_start`: one member a seed."""
+    population = Population([Policy(model, stream(seed, "init")).to(device) for seed in seeds])
+    generators = [stream(seed, "demonstrations") for seed in seeds]
+    layout = chain(pretrain.columns()).to(population.weights["head.weight"])
+
+    def loss(policy: Policy, inputs: Tensor, targets: Tensor) -> Tensor:
+        return pretrain.loss(policy, inputs, targets, layout)
+
+    def work(optimiser: torch.optim.Optimizer) -> Logs:
+        drawn = zip(*(pretrain.demonstrations(config.batch, generator) for generator in generators), strict=True)
+        losses = population.each(loss, *(torch.stack(part).to(device) for part in drawn))
+        _update(population, optimiser, losses, pretrain.GRADIENT_NORM)
+        return [{"loss": value} for value in losses.tolist()]
+
+    def rate(step: int) -> float:
+        return pretrain.learning_rate(config, step)
+
+    return PopulationTraining(population, work, rate, config.steps, weight_decay=config.weight_decay)
+
+
+def reinforce(
+    policies: Sequence[Policy], domain: str, config: GRPOConfig, seeds: Sequence[int], purpose: str
+) -> PopulationTraining:
+    """The population's `training.reinforce`, from copies of the policies: a member each, with the seed of its run.
+
+    Args:
+        policies: where to start; of one shape and on one device.
+        domain: a key of DOMAINS.
+        config: steps, rates and the rest; the same for all.
+        seeds: of each member's run.
+        purpose: tells this stage's random streams from those of other stages on the same domain.
+    """
+    population, reference = Population(policies), Population(policies)
+    device = population.device
+    generators = [stream(seed, domain, purpose, "rollout", device=device) for seed in seeds]
+    train = problems(DOMAINS[domain], "train")
+    shape = (config.group, train.domain.answer_length)
+
+    @torch.no_grad()
+    def sample() -> list[Tensor]:
+        """The parts of a Rollout, (members, …) each; the reference's log-probabilities follow if there is a KL term."""
+        rows, levels = [], []
+        for generator in generators:
+            rows.append(choose(train, config.prompts, generator))
+            levels.append(torch.rand(len(rows[-1]), *shape, generator=generator, device=device))
+        these = train.subset(torch.cat(rows))
+        prompts = these.prompts.to(device).unflatten(0, (len(population), -1))
+        answers, mask, logprobs = population.each(decode, prompts, torch.stack(levels))
+        if not math.isfinite(float(logprobs.sum())):
+            raise DivergenceError("a member's logits are not finite")
+        rewards = grade(these, answers.flatten(0, 1)).unflatten(0, (len(population), -1))
+        parts = [prompts, answers, mask, logprobs, rewards]
+        return [*parts, reference.each(answer_log_policy, prompts, answers)] if config.kl > 0 else parts
+
+    def objective(policy: Policy, *parts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """A member's loss and what there is to log."""
+        rollout, log_reference = Rollout(*parts[:5]), parts[5] if config.kl > 0 else None
+        log_policy = answer_log_policy(policy, rollout.prompts, rollout.answers)
+        measured = grpo.measure(log_policy.detach(), rollout, config, log_reference)
+        return grpo.loss(log_policy, rollout, config, log_reference), measured
+
+    def work(optimiser: torch.optim.Optimizer) -> Logs:
+        parts = sample()
+        for _ in range(config.updates):
+            losses, measured = population.each(objective, *parts)
+            found = {"gradient_norm": _update(population, optimiser, losses, config.gradient_norm)}
+            found |= {"loss": losses.tolist(), **{name: each.tolist() for name, each in measured.items()}}
+        return [asdict(Metrics(**dict(zip(found, each, strict=True)))) for each in zip(*found.values(), strict=True)]
+
+    def rate(step: int) -> float:
+        return grpo.learning_rate(config, step)
+
+    return PopulationTraining(population, work, rate, config.steps)

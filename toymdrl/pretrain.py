@@ -16,6 +16,9 @@ from toymdrl.forest import Forest
 from toymdrl.model import DivergenceError, Policy
 from toymdrl.vocab import PAD
 
+GRADIENT_NORM = 1.0
+"""Largest norm of the gradient of one step."""
+
 
 @dataclass(frozen=True)
 class WarmStartConfig:
@@ -72,18 +75,24 @@ def columns() -> int:
     return max(domain.prompt_length + domain.answer_length for domain in DOMAINS.values()) - 1
 
 
+def loss(policy: Policy, inputs: Tensor, targets: Tensor, layout: Forest) -> Tensor:
+    """Cross-entropy on `demonstrations`, a scalar in nats per answer token."""
+    logits = policy(inputs, layout, first=FIRST_ANSWER)
+    return F.cross_entropy(logits.flatten(0, 1), targets[:, FIRST_ANSWER:].flatten(), ignore_index=PAD)
+
+
 def update(policy: Policy, optimiser: torch.optim.Optimizer, inputs: Tensor, targets: Tensor, layout: Forest) -> float:
-    """One supervised step on `demonstrations`; the cross-entropy in nats per answer token.
+    """One supervised step on `demonstrations`; its loss.
 
     Raises:
         DivergenceError: the loss or its gradient is not finite; the policy has not been updated.
     """
-    logits = policy(inputs, layout, first=FIRST_ANSWER)
-    loss = F.cross_entropy(logits.flatten(0, 1), targets[:, FIRST_ANSWER:].flatten(), ignore_index=PAD)
+    objective = loss(policy, inputs, targets, layout)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0))
-    if not (math.isfinite(norm) and math.isfinite(float(loss.detach()))):
-        raise DivergenceError(f"the loss is {float(loss.detach())} and its gradient's norm {norm}")
+    objective.backward()
+    norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), GRADIENT_NORM))
+    value = float(objective.detach())
+    if not (math.isfinite(norm) and math.isfinite(value)):
+        raise DivergenceError(f"the loss is {value} and its gradient's norm {norm}")
     optimiser.step()
-    return float(loss.detach())
+    return value

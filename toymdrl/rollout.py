@@ -5,7 +5,6 @@ group; decoding appends one forest column a member and step, on top of the cache
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -33,15 +32,16 @@ class Rollout:
     """(prompts, group)"""
 
 
-Forward = Callable[..., Tensor]
-"""A policy's forward pass: a Policy, or one member of a population."""
+def choose(these: Problems, count: int, generator: torch.Generator) -> Tensor:
+    """Rows of the problems to ask in one step: `count` different ones, or all if there are fewer; int64, on the CPU."""
+    return torch.randperm(len(these), generator=generator, device=generator.device)[:count].cpu()
 
 
-def decode(policy: Forward, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def decode(policy: Policy, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Answers drawn by inverting the distribution function of each token, which takes one random number a token.
 
     Args:
-        policy: called as a Policy.
+        policy: that samples.
         prompts: (prompts, prompt_length).
         levels: uniform in [0, 1), (prompts, group, answer_length).
 
@@ -91,11 +91,11 @@ def sample(policy: Policy, these: Problems, group: int, generator: torch.Generat
     return Rollout(prompts, answers, mask, logprobs, grade(these, answers))
 
 
-def answer_log_policy(policy: Forward, prompts: Tensor, answers: Tensor) -> Tensor:
+def answer_log_policy(policy: Policy, prompts: Tensor, answers: Tensor) -> Tensor:
     """Log-probabilities of every token at every answer position, differentiable.
 
     Args:
-        policy: called as a Policy.
+        policy: with its graph.
         prompts: (prompts, prompt_length).
         answers: (prompts, group, answer_length).
 

@@ -17,7 +17,7 @@ from toymdrl.forest import chain
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.pretrain import WarmStartConfig
-from toymdrl.rollout import sample
+from toymdrl.rollout import choose, sample
 from toymdrl.streams import stream
 
 BETAS = (0.9, 0.95)
@@ -129,8 +129,7 @@ def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpos
     reference = copy_policy(policy) if config.kl > 0 else None
 
     def work(optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
-        rows = torch.randperm(len(train), generator=generator, device=device)[: config.prompts].cpu()
-        rollout = sample(policy, train.subset(rows), config.group, generator)
+        rollout = sample(policy, train.subset(choose(train, config.prompts, generator)), config.group, generator)
         for _ in range(config.updates):
             metrics = grpo.update(policy, optimiser, rollout, config, reference)
         return asdict(metrics)

@@ -27,6 +27,7 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import Work, machine, take_turns
+from toymdrl import population as populations
 from toymdrl import training
 from toymdrl.config import PRESETS
 from toymdrl.curvature import Hessian
@@ -34,7 +35,6 @@ from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward
 from toymdrl.model import Policy
 from toymdrl.parameters import read
-from toymdrl.population import Population
 from toymdrl.streams import stream
 from toymdrl.style import INK, STYLE
 from toymdrl.subject import points
@@ -80,7 +80,7 @@ def population(seeds: int) -> Work:
     """A step of a population."""
     one = policy()
     starts = [copy.deepcopy(one) for _ in range(seeds)]
-    return Population(starts, "math", replace(CONFIG.grpo, steps=10**6), range(seeds), "growth").advance
+    return populations.reinforce(starts, "math", replace(CONFIG.grpo, steps=10**6), range(seeds), "growth").advance
 
 
 SIZES: dict[str, tuple[Callable[[int], Work], tuple[int, ...]]] = {
