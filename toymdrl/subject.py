@@ -90,7 +90,7 @@ class Subject:
     @cached_property
     def neurons(self) -> Tensor:
         """Coordinates of each neuron."""
-        return neurons({name: weight.shape for name, weight in self.policy.named_parameters()})
+        return neurons({name: weight.shape for name, weight in self.policy.named_parameters()}).to(self.start.device)
 
     @cached_property
     def product(self) -> Tensor:

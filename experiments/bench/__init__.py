@@ -1,9 +1,12 @@
 """How fast, against what a user would pick instead and against what the machine can do; one file a question.
 
-grpo_step.py    a GRPO step against TRL's trainer
+__main__.py     all of them: python -m experiments.bench
 steps.py        our steps against their floors
-laptop_run.py   the whole run, with and without its analysis
+grpo_step.py    a GRPO step against TRL's trainer
 curvature.py    Hessian-vector products and eigenpairs against curvlinops and PyHessian
-page.py         BENCH.md from what they measured
+laptop_run.py   the whole run, by phase
 growth.py       how cost and memory grow with width, batch, prompts and seeds
+population.py   sixteen seeds at once on a GPU
+page.py         BENCH.md from what they measured
+clock.py        timing that survives a noisy machine
 """

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -51,6 +52,14 @@ def operations(work: Work) -> int:
     with FlopCounterMode(display=False) as counter:
         work()
     return int(counter.get_total_flops())
+
+
+def peak_mib() -> float:
+    """Most memory that this process has held so far (Linux: from /proc; not getrusage, which a child inherits)."""
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("no VmHWM in /proc/self/status")
 
 
 def machine(*packages: str) -> dict[str, Any]:

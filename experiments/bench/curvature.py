@@ -4,9 +4,9 @@ Measured   On the laptop preset's model with random weights, and Math's exact ex
            of 9 rounds in which all take turns, in one process and on the same threads. A product in multiples of one
            gradient of the same loss; the top 32 eigenpairs to a residual of 1e-3 by ours and by scipy's eigsh on
            curvlinops' operator (PyHessian has power iteration, one pair after the other). The model's silu is written
-           x sigmoid(x), of which all three have second derivatives. Bands      A product costs at most 2.1 gradients
-           with the graph kept, 3.7 in chunks, and is at least 1.5 times faster than curvlinops'. Eigenvalues agree to
-           1e-3.
+           x sigmoid(x), of which all three have second derivatives.
+Bands      A product costs at most 2.1 gradients with the graph kept, 3.7 in chunks, and is at least 1.5 times faster
+           than curvlinops'. Eigenvalues agree to 1e-3.
 
 The rivals need an environment of their own, in which this script then runs:
 

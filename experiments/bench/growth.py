@@ -2,9 +2,9 @@
 
 Measured   Medians of 9 rounds that take turns, on one thread. The exponent is the slope of log seconds against log size
            between the two largest sizes. Peak memory of a process that does one chunked Hessian-vector product, by
-           number of prompts. Bands      Cost grows no faster than linearly in batch, prompts and seeds: exponents of
-           at most 1.05. A chunked product takes the same memory, within 5 %, for 512 prompts and for 8,192. (Linux
-           only: from /proc.)
+           number of prompts (Linux only).
+Bands      Cost grows no faster than linearly in batch, prompts and seeds: exponents of
+           at most 1.05. A chunked product takes the same memory, within 5 %, for 512 prompts and for 8,192.
 
     python experiments/bench/growth.py       # some minutes; writes ../results/bench_growth.json and growth.png
 """
@@ -42,12 +42,12 @@ from toymdrl.subject import points
 CONFIG = PRESETS["laptop"]
 RESULTS = Path(__file__).parents[1] / "results"
 MEMORY = """
-import re, sys
+import sys
 sys.path.insert(0, {root!r})
+from experiments.bench.clock import peak_mib
 from experiments.bench.growth import product
 product({prompts})()
-# Not getrusage: a child's maximum begins with its parent's.
-print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
+print(peak_mib())
 """
 
 
@@ -92,11 +92,11 @@ SIZES: dict[str, tuple[Callable[[int], Work], tuple[int, ...]]] = {
 """What grows, what is done, and how large."""
 
 
-def memory(prompts: int) -> int:
-    """Peak KiB of a process that does one chunked product."""
+def memory(prompts: int) -> float:
+    """Peak MiB of a process that does one chunked product."""
     code = MEMORY.format(root=str(Path(__file__).parents[2]), prompts=prompts)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    return float(done.stdout)
 
 
 def figure(found: dict[str, dict[str, float]]) -> Figure:
@@ -126,12 +126,12 @@ def main() -> None:
     for name, times in found.items():
         (small, before), (large, after) = list(times.items())[-2:]
         exponents[name] = math.log(after / before) / math.log(int(large) / int(small))
-    kib = {str(prompts): memory(prompts) for prompts in (512, 2048, 8192)}
-    result: dict[str, Any] = {"exponents": exponents, "seconds": found, "peak_kib_by_prompts": kib}
+    mib = {str(prompts): memory(prompts) for prompts in (512, 2048, 8192)}
+    result: dict[str, Any] = {"exponents": exponents, "seconds": found, "peak_mib_by_prompts": mib}
     result["machine"] = machine()
     (RESULTS / "bench_growth.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     figure(found).savefig(RESULTS / "growth.png", dpi=110, bbox_inches="tight")
-    print(json.dumps({"exponents": exponents, "peak_kib_by_prompts": kib}, indent=1))
+    print(json.dumps({"exponents": exponents, "peak_mib_by_prompts": mib}, indent=1))
 
 
 if __name__ == "__main__":

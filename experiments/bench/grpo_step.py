@@ -22,7 +22,7 @@ The second result is the share of the machine's peak that our step reaches: the 
 products (sampling, reference, forward, backward), counted by torch, over the rate of large float32 products.
 
     pip install -e ".[bench]"
-    python experiments/bench/grpo_step.py --out bench.json
+    python experiments/bench/grpo_step.py       # a minute; writes ../results/bench_grpo_step.json
 """
 
 import argparse
@@ -54,6 +54,7 @@ from toymdrl.vocab import EOS, PAD, TOKENS
 
 CONFIG = PRESETS["laptop"]
 MATH = DOMAINS["math"]
+RESULT = Path(__file__).parents[1] / "results" / "bench_grpo_step.json"
 WARM_UP = 3
 """Rounds that are not counted."""
 
@@ -203,7 +204,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Seconds of one GRPO step, against TRL and against the machine.")
     parser.add_argument("--threads", type=int, default=CONFIG.threads)
     parser.add_argument("--rounds", type=int, default=31, help="at least 7")
-    parser.add_argument("--out", type=Path, help="where to write the result as JSON; only printed if not given")
+    parser.add_argument("--out", type=Path, default=RESULT, help="where to write the result as JSON")
     options = parser.parse_args()
     if options.rounds < 7 or options.threads < 1:
         parser.error(f"rounds {options.rounds} and threads {options.threads}: use at least 7 and 1")
@@ -227,8 +228,7 @@ def main() -> int:
         f"parameters {result['parameters']}; {result['versions']}; {result['processor']}",
         sep="\n",
     )
-    if options.out is not None:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,88 +1,76 @@
-"""What the analysis costs: seconds that it adds to a run, memory, and gradients a Hessian-vector product.
+"""The whole laptop run by phase: seconds and memory.
 
-Measured   A laptop run without its analysis, then `resume`, which adds it, each a process of its own: wall seconds and
-           peak memory. Then, on that run's Math checkpoint, medians of 9 alternating rounds: a Hessian-vector product
-           with the graph kept and in chunks, over a gradient of the same loss.
-Bands      The analysis adds at most 150 s on 2 idle cores; a product costs at most 2.2 gradients with the graph kept;
-           peak memory is under 2 GiB.
+Measured   One run of a fresh seed in one process, on the preset's threads: seconds of its warm start, stages, refreshes
+           and controls with their scores and files, and of each analysis; peak memory before the analysis and after.
+Bands      On 2 idle cores, under 75 s without the analysis and under 200 s with it; peak memory under 2 GiB.
 
-    python experiments/bench/laptop_run.py       # a few minutes; writes ../results/bench_analysis.json
+    python experiments/bench/laptop_run.py       # three minutes; writes ../results/bench_run.json
 """
 
 import json
-import os
-import statistics
-import subprocess
 import sys
-import time
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import perf_counter
 
-import torch
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from experiments.bench.clock import machine, peak_mib
+from toymdrl.claims import claims
 from toymdrl.config import PRESETS
-from toymdrl.curvature import Hessian, gradient
-from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward
+from toymdrl.explain import explain
 from toymdrl.files import write_atomically
-from toymdrl.pipeline import load_policy
-from toymdrl.provenance import provenance
+from toymdrl.pipeline import Observer, Stage, everything, execute, prepare
+from toymdrl.report import write_report
 from toymdrl.runs import RunDirectory
-from toymdrl.subject import points
 
-ROUNDS = 9
-RESULT = Path(__file__).parents[1] / "results" / "bench_analysis.json"
-
-
-def spend(arguments: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak MiB of a toymdrl command."""
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "toymdrl", *arguments], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"toymdrl {' '.join(arguments)} failed")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+SEED = 200
+RESULT = Path(__file__).parents[1] / "results" / "bench_run.json"
+KINDS = {"base": "warm start", "refresh": "refreshes", "expert": "controls", "further": "controls"}
 
 
-def products(run: RunDirectory) -> dict[str, float]:
-    """Gradients that a Hessian-vector product costs, kept and in chunks."""
-    torch.set_num_threads(run.config.threads)
-    policy = load_policy(run, "math")
-    prompts = run.config.analysis.prompts
-    loss = points(ExpectedReward(problems(DOMAINS["math"], "train").subset(slice(prompts))))
-    kept, chunked = Hessian(policy, loss), Hessian(policy, loss, keep_graph=False)
-    vector = gradient(policy, loss)
-    times: dict[str, list[float]] = {"gradient": [], "kept": [], "chunked": []}
-    for _ in range(ROUNDS):
-        for name, work in (
-            ("gradient", lambda: gradient(policy, loss)),
-            ("kept", lambda: kept @ vector),
-            ("chunked", lambda: chunked @ vector),
-        ):
-            began = time.perf_counter()
-            work()
-            times[name].append(time.perf_counter() - began)
-    return {
-        name: statistics.median(t / g for t, g in zip(times[name], times["gradient"], strict=True))
-        for name in ("kept", "chunked")
-    }
+class Clock(Observer):
+    """Adds up what each phase takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._since, self._stage = perf_counter(), ""
+
+    def enter(self, phase: str) -> None:
+        """Time from the last call on belonged to this phase."""
+        now = perf_counter()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._since
+        self._since = now
+
+    def step(self, stage: Stage, metrics: dict[str, float]) -> None:
+        """All since the last step was spent on this one."""
+        self.enter(KINDS.get(stage.name.split("-")[0], "stages"))
+
+    def analysis(self, name: str) -> None:
+        """All since the last analysis was spent on this one."""
+        self.enter(f"analysis: {name}")
 
 
 def main() -> None:
     """Measure, judge, write."""
+    config = replace(PRESETS["laptop"], seed=SEED)
+    prepare(config)
     with TemporaryDirectory() as folder:
-        run_seconds, run_memory = spend(["run", "--seed", "200", "--no-analysis", "--quiet", "--out", folder])
-        path = next(Path(folder).glob("laptop-*"))
-        seconds, memory = spend(["resume", str(path), "--quiet"])
-        costs = products(RunDirectory.open(path))
+        run, clock = RunDirectory.create(Path(folder), config), Clock()
+        with run.lock():
+            execute(run, everything(config), clock)
+            trained, before = sum(clock.seconds.values()), peak_mib()
+            explanation = explain(run, clock)
+            run.write_results(claims(config, run.checkpoints, explanation))
+            write_report(run)
+            clock.enter("report")
+    total, memory = sum(clock.seconds.values()), peak_mib()
     found = {
-        "run_seconds": run_seconds,
-        "run_mib": run_memory,
-        "analysis_seconds": seconds,
-        "analysis_mib": memory,
-        "gradients_a_product": costs,
-        "bands": {"seconds": seconds <= 150, "memory": memory < 2048, "product": costs["kept"] <= 2.2},
-        "provenance": provenance(PRESETS["laptop"]),
+        "seconds": {"without analysis": trained, "in all": total, "by phase": clock.seconds},
+        "peak_mib": {"without analysis": before, "in all": memory},
+        "bands": {"without analysis": trained < 75, "in all": total < 200, "memory": memory < 2048},
+        "machine": machine(),
     }
     write_atomically(RESULT, json.dumps(found, indent=1) + "\n")
     print(json.dumps(found, indent=1))

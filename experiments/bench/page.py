@@ -15,6 +15,8 @@ LOG = """
 - Attention's scores are padded to 16 columns: torch's softmax takes shorter rows one number at a time.
 - A token is drawn by inverting its distribution function, which takes one random number instead of one for every entry
   of the vocabulary.
+- Two threads: a GRPO step gains a quarter, a warm-start step and the analysis two fifths. So a run takes two; several
+  processes take one each, because threads that wait for each other are many times slower.
 - Tried and left out: `F.rms_norm` instead of RMSNorm written out, which is not faster here.
 """
 
@@ -26,13 +28,15 @@ def read(name: str) -> Any:
 
 def page() -> str:
     """The tables."""
-    steps, curvature, growth, run = read("steps"), read("curvature"), read("growth"), read("analysis")
-    step = read("grpo_step")
+    steps, curvature, growth, run = read("steps"), read("curvature"), read("growth"), read("run")
+    step, population = read("grpo_step"), read("population")
     low, high = step["ratio_quartiles"]
     lines = [
         "# How fast",
         "",
-        "Written by `python experiments/bench/page.py` from what the scripts beside it measured.",
+        "Written by `python -m experiments.bench`, which runs the scripts named below. A floor is the floating-point",
+        "operations of the matrix products over the measured peak of large ones. All on 2 cores unless said otherwise;",
+        "machine and versions are in [results](results), `bench_*.json`.",
         "",
     ]
     lines += ["| against | times as fast | command |", "|---|---:|---|"]
@@ -64,19 +68,31 @@ def page() -> str:
     lines += [
         "",
         f"A Hessian-vector product costs {products['graph kept']:.1f} gradients with the graph kept and "
-        f"{products['in chunks']:.1f} in chunks. The laptop run takes {run['run_seconds']:.0f} s without its analysis, "
-        f"which adds {run['analysis_seconds']:.0f} s (2 threads, `laptop_run.py`).",
+        f"{products['in chunks']:.1f} in chunks (`curvature.py`; the steps: `steps.py`).",
+        "",
+        "| the laptop run, 2 threads (`laptop_run.py`) | seconds |",
+        "|---|---:|",
+        *(f"| {phase} | {seconds:.1f} |" for phase, seconds in run["seconds"]["by phase"].items()),
+        f"| **without analysis**; peak {run['peak_mib']['without analysis']:.0f} MiB | "
+        f"{run['seconds']['without analysis']:.0f} |",
+        f"| **in all**; peak {run['peak_mib']['in all']:.0f} MiB | {run['seconds']['in all']:.0f} |",
     ]
     lines += ["", "| grows with | exponent, 1 is in proportion |", "|---|---:|"]
     lines += [f"| {name} | {value:.2f} |" for name, value in growth["exponents"].items()]
-    kib = growth["peak_kib_by_prompts"]
+    mib = growth["peak_mib_by_prompts"]
     lines += [
         "",
         "Peak memory of a chunked product: "
-        + ", ".join(f"{int(value) // 1024} MiB for {prompts} prompts" for prompts, value in kib.items())
+        + ", ".join(f"{value:.0f} MiB for {prompts} prompts" for prompts, value in mib.items())
         + " (`growth.py`).",
         "",
         "![Seconds against size](results/growth.png)",
+        "",
+        f"On one {population['machine']['device']}, {population['seeds']} seeds trained as one population take "
+        f"{population['seconds']['all']:.0f} s, {population['ratio']:.1f} times as long as one seed alone "
+        f"({population['seconds']['one']:.0f} s; `population.py`). {len(population['rows'])} of them, analysed there, "
+        f"agree with the CPU in {sum(b['here'] == b['cpu'] for b in population['bands'].values())} of "
+        f"{len(population['bands'])} verdicts of [MECHANISM.md](MECHANISM.md).",
         "",
     ]
     return "\n".join(lines) + LOG
