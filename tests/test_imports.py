@@ -12,7 +12,19 @@ PACKAGE = Path(toymdrl.__file__).parent
 FLOW = [
     *("vocab", "streams", "plain", "parameters", "checkpoints", "curvature", "bounds", "domains", "forest", "model"),
     *("rollout", "grpo", "pretrain", "exact", "config", "training", "population", "files", "style", "provenance"),
-    *("threads", "runs", "pipeline", "analysis", "subject", "explain", "theorems", "claims", "claimtable", "figures"),
+    *(
+        "threads",
+        "runs",
+        "pipeline",
+        "cohort",
+        "analysis",
+        "subject",
+        "explain",
+        "theorems",
+        "claims",
+        "claimtable",
+        "figures",
+    ),
     *("story", "report", "progress", "cli", "__main__"),
 ]
 # Pieces that must stay apart although the flow would allow it.
