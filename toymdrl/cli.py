@@ -4,6 +4,7 @@
     toymdrl resume    go on with an interrupted run
     toymdrl report    draw the report of a run again
     toymdrl theorems  measure on a run what each theorem assumes, and what it bounds
+    toymdrl reproduce every claim of the paper over many seeds
 
 Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted.
 """
@@ -128,12 +129,47 @@ def _theorems(arguments: argparse.Namespace) -> None:
         print(f"wrote {page}")
 
 
+def _reproduce(arguments: argparse.Namespace) -> None:
+    import toymdrl  # noqa: PLC0415
+    from toymdrl.config import ConfigError  # noqa: PLC0415
+
+    # The experiments are beside the package in a checkout, and are not installed with it.
+    checkout = Path(toymdrl.__file__).parents[1]
+    if not (checkout / "experiments" / "reproduce.py").is_file():
+        raise ConfigError("the experiments come with the source alone; clone the repository and `pip install -e .` it")
+    sys.path.insert(0, str(checkout))
+    from experiments import reproduce  # noqa: PLC0415
+
+    if arguments.compare:
+        lines, agree = reproduce.compare(arguments.out)
+        print("\n".join(lines))
+        if not agree:
+            raise OSError("the results differ")
+        return
+    try:
+        lines = reproduce.reproduce(
+            seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
+            workers=arguments.workers,
+            chosen=arguments.claims,
+            questions=arguments.questions,
+            out=arguments.out,
+            preset=arguments.preset,
+            scheduler=arguments.scheduler,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command goes on from here") from None
+    print("\n".join(lines))
+    print(f"wrote {arguments.out / 'REPRODUCTION.md'}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('toymdrl')}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="run | resume | report | theorems")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="run | resume | report | theorems | reproduce"
+    )
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
     run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
     run.add_argument(
@@ -151,6 +187,18 @@ def _parser() -> argparse.ArgumentParser:
     theorems = commands.add_parser("theorems", help="what each theorem assumes and bounds, measured on a run")
     for each in (resume, report, theorems):
         each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    reproduce = commands.add_parser("reproduce", help="every claim of the paper over many seeds, from a checkout")
+    reproduce.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
+    reproduce.add_argument("--first-seed", type=int, default=10, help="the first of them (default: 10)")
+    reproduce.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: 2)")
+    reproduce.add_argument("--claims", nargs="+", metavar="CLAIM", help="claims to judge, C1 to C12 (default: all)")
+    reproduce.add_argument(
+        "--questions", nargs="+", default=[], metavar="NAME", help="further questions, files of experiments/, or all"
+    )
+    reproduce.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
+    reproduce.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that sees --out; needs .[scale]")
+    reproduce.add_argument("--out", type=Path, default=Path("reproduction"), help="folder (default: reproduction)")
+    reproduce.add_argument("--compare", action="store_true", help="hold the result in --out against the committed one")
     for each in (run, resume):
         each.add_argument("--no-analysis", action="store_true", help="only train and refresh: a third of the time")
         each.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
@@ -170,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from toymdrl.runs import RunError  # noqa: PLC0415
     except KeyboardInterrupt:
         return INTERRUPTED
-    carry_out = {"run": _run, "resume": _run, "report": _report, "theorems": _theorems}
+    carry_out = {"run": _run, "resume": _run, "report": _report, "theorems": _theorems, "reproduce": _reproduce}
     try:
         carry_out[arguments.command](arguments)
     except (ConfigError, RunError, CorruptFile) as error:

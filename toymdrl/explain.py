@@ -5,13 +5,12 @@ there with the right key is not computed again, so an interruption costs one ana
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from scipy.sparse.linalg import ArpackError
-from torch import Tensor
 
 from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
 from toymdrl.analysis.alternation import Alternation
@@ -24,16 +23,14 @@ from toymdrl.analysis.refresh import Refresh
 from toymdrl.analysis.rollback import Rollback
 from toymdrl.analysis.routes import Routes
 from toymdrl.config import headline_domain, headline_refresh
-from toymdrl.curvature import Hessian, fisher_diagonal, residuals
+from toymdrl.curvature import Hessian, residuals
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward, has_exact_kl
 from toymdrl.files import CorruptFile, write_atomically
 from toymdrl.forest import chain
-from toymdrl.model import Policy
 from toymdrl.parameters import at
 from toymdrl.pipeline import BASE, Observer, evaluate, load_policy, weights
 from toymdrl.plain import from_plain, to_plain
-from toymdrl.rollout import answer_log_policy, sample
 from toymdrl.runs import RunDirectory
 from toymdrl.subject import Subject, points, regularised
 
@@ -128,22 +125,6 @@ def _conflict(subject: Subject) -> Conflict:
     )
 
 
-def _fisher(subject: Subject) -> Tensor:
-    """Diagonal Fisher of the harmed domain at its checkpoint, from one sampled answer a prompt."""
-    these = subject.fit(subject.harmed, 1 / 2)
-
-    def logprobs(policy: Policy) -> Iterator[Tensor]:
-        rollout = sample(policy, these, 1, subject.stream("fisher"))
-        for row in range(len(these)):
-            one = slice(row, row + 1)
-            log_policy = answer_log_policy(policy, rollout.prompts[one], rollout.answers[one])
-            tokens = log_policy.gather(-1, rollout.answers[one].unsqueeze(-1)).squeeze(-1)
-            yield (tokens * rollout.mask[one]).sum()
-
-    with at(subject.policy, subject.start):
-        return fisher_diagonal(subject.policy, logprobs)
-
-
 def _rollback(subject: Subject) -> Rollback:
     return rollback.measure(
         subject.policy,
@@ -153,7 +134,7 @@ def _rollback(subject: Subject) -> Rollback:
         subject.start,
         subject.delta,
         product=subject.product,
-        fisher=_fisher(subject),
+        fisher=subject.fisher,
         neurons=subject.neurons,
         generator=subject.stream("rollback"),
         earlier=subject.harmed,

@@ -137,13 +137,13 @@ class RunDirectory:
         return self.path / name
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, wait: bool = False) -> Iterator[None]:
         """Keep other processes out; the operating system lets go when this one ends, however it ends.
 
         Raises:
-            RunError: another process holds it.
+            RunError: another process holds it, and this one is not to wait.
         """
-        lock = FileLock(self._file(".lock"), timeout=0)
+        lock = FileLock(self._file(".lock"), timeout=-1 if wait else 0)
         try:
             lock.acquire()
         except Timeout:

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 import torch
 from torch import Tensor
 
-from toymdrl.curvature import Eigenpairs, Hessian, Loss, top_eigenpairs
+from toymdrl.curvature import Eigenpairs, Hessian, Loss, fisher_diagonal, top_eigenpairs
 from toymdrl.domains import DOMAINS, Problems, Split, problems
 from toymdrl.exact import ExpectedReward, kl_parts
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
@@ -16,6 +16,7 @@ from toymdrl.model import Policy
 from toymdrl.parameters import at, neurons, read
 from toymdrl.pipeline import BASE, load_policy
 from toymdrl.provenance import source_digest
+from toymdrl.rollout import answer_log_policy, sample
 from toymdrl.runs import RunDirectory, code
 from toymdrl.streams import stream
 
@@ -97,6 +98,22 @@ class Subject:
         """H delta of the harmed domain's loss on its train prompts."""
         with at(self.policy, self.start):
             return Hessian(self.policy, points(ExpectedReward(self.fit(self.harmed))), keep_graph=False) @ self.delta
+
+    @cached_property
+    def fisher(self) -> Tensor:
+        """Diagonal Fisher of the harmed domain at its checkpoint, from one sampled answer a prompt, (coordinates,)."""
+        these = self.fit(self.harmed, 1 / 2)
+
+        def logprobs(policy: Policy) -> Iterator[Tensor]:
+            rollout = sample(policy, these, 1, self.stream("fisher"))
+            for row in range(len(these)):
+                one = slice(row, row + 1)
+                log_policy = answer_log_policy(policy, rollout.prompts[one], rollout.answers[one])
+                tokens = log_policy.gather(-1, rollout.answers[one].unsqueeze(-1)).squeeze(-1)
+                yield (tokens * rollout.mask[one]).sum()
+
+        with at(self.policy, self.start):
+            return fisher_diagonal(self.policy, logprobs)
 
     def eigenpairs(self, name: str, these: Problems, pairs: int, tolerance: float) -> Eigenpairs:
         """Top eigenpairs of the Hessian at the harmed domain's checkpoint on some problems, kept on disk."""

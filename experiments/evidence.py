@@ -1,0 +1,146 @@
+"""What the seeds say: intervals, exact tests, verdicts by a rule stated beforehand, and the power to reach one.
+
+The seed is the unit everywhere: numbers of one seed are averaged before they come here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+Row = dict[str, Any]
+"""What was measured in one setting, with the setting itself under "setting"."""
+Verdict = Literal["met", "not met", "open"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds and its 95 % Student-t interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        size = max(abs(self.low), abs(self.high))
+        digits = 3 if size < 0.1 else 2 if size < 10 else 1
+        return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]".replace("-", "−")
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and 95 % t interval over seeds.
+
+    Raises:
+        ValueError: fewer than two seeds.
+    """
+    if len(values) < 2:
+        raise ValueError("an interval needs at least 2 seeds")
+    mean = float(np.mean(values))
+    half = float(stats.t.ppf(0.975, len(values) - 1) * stats.sem(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def sign_flip(differences: Sequence[float]) -> float:
+    """Exact two-sided p of the hypothesis that each seed's difference could as well have had the other sign."""
+    drawn = np.asarray(differences, dtype=np.float64)
+    if not drawn.any():
+        return 1.0
+    found = stats.permutation_test((drawn,), np.mean, permutation_type="samples", n_resamples=2 ** len(drawn))
+    return float(found.pvalue)
+
+
+def holm(tests: Mapping[str, float]) -> dict[str, float]:
+    """P values adjusted for how many there are (Holm 1979), by name."""
+    adjusted, least = {}, 0.0
+    for rank, (name, p) in enumerate(sorted(tests.items(), key=lambda item: item[1])):
+        least = max(least, min(1.0, (len(tests) - rank) * p))
+        adjusted[name] = least
+    return adjusted
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A band that was fixed before the seeds that it judges were run."""
+
+    claim: str
+    """The claim or question it is about."""
+    what: str
+    key: str
+    """Of the measured number in a row."""
+    above: float = -inf
+    below: float = inf
+    every: bool = False
+    """Every seed must be inside; else the whole interval of the mean."""
+    control: str | None = None
+    """Key of the number that it is compared with, seed by seed."""
+    versus: str = ""
+    """The control in words."""
+
+    def against(self, control: str, versus: str) -> "Rule":
+        """The same with a control."""
+        return replace(self, control=control, versus=versus)
+
+    @property
+    def band(self) -> str:
+        """The band in words."""
+        if self.above == -inf:
+            text = f"< {self.below:g}"
+        elif self.below == inf:
+            text = f"> {self.above:g}"
+        else:
+            text = f"{self.above:g} to {self.below:g}"
+        return (text + (", every seed" if self.every else "")).replace("-", "−")
+
+    def judge(self, rows: Sequence[Row]) -> Verdict:
+        """Met if the interval (or every seed) is inside the band; not met if it is outside; else open."""
+        values = [float(row[self.key]) for row in rows]
+        if self.every:
+            return "met" if all(self.above < value < self.below for value in values) else "not met"
+        found = interval(values)
+        if self.above < found.low and found.high < self.below:
+            return "met"
+        return "not met" if found.high <= self.above or found.low >= self.below else "open"
+
+    def power(self, pilot: Sequence[Row], seeds: int) -> float | None:
+        """Probability that so many seeds meet the band if each is drawn as the pilot's were; None for `every`.
+
+        Normal seeds of the pilot's mean and deviation; of a band with two ends both must be met.
+        """
+        if self.every:
+            return None
+        values = [float(row[self.key]) for row in pilot]
+        mean, spread = float(np.mean(values)), max(float(np.std(values, ddof=1)), 1e-12)
+        bar = float(stats.t.ppf(0.975, seeds - 1))
+        fails = 0.0
+        for end in (mean - self.above, self.below - mean):
+            if end != inf:
+                fails += float(stats.nct.cdf(bar, seeds - 1, end / spread * seeds**0.5)) if end < 1e3 * spread else 0.0
+        return max(0.0, 1.0 - fails)
+
+
+def together(verdicts: Sequence[Verdict]) -> Verdict:
+    """The verdict of several rules: met if all are, not met if one is not."""
+    if "not met" in verdicts:
+        return "not met"
+    return "open" if "open" in verdicts else "met"
+
+
+def rule_table(rules: Sequence[Rule], rows: Sequence[Row]) -> list[str]:
+    """Markdown lines: each rule with its interval, control, band, exact p of the difference, and verdict."""
+    lines = ["| measured | mean [95 %] | control | p | band | |", "|---|---:|---:|---:|---|---|"]
+    for rule in rules:
+        found, control, p = interval([row[rule.key] for row in rows]), "–", "–"
+        if rule.control:
+            control = f"{interval([row[rule.control] for row in rows])} {rule.versus}"
+            p = f"{sign_flip([row[rule.key] - row[rule.control] for row in rows]):.3f}"
+        lines.append(f"| {rule.what} | {found} | {control} | {p} | {rule.band} | {rule.judge(rows)} |")
+    return lines
+
+
+def by_seed(rows: Sequence[Row], key: str) -> list[float]:
+    """Each seed's mean of a number over its rows, in order of seed."""
+    seeds = sorted({row["setting"]["seed"] for row in rows})
+    return [float(np.mean([row[key] for row in rows if row["setting"]["seed"] == seed])) for seed in seeds]

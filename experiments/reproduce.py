@@ -1,0 +1,186 @@
+"""`toymdrl reproduce`: questions, seeds and workers in; REPRODUCTION.md, claims.json, result files and figures out.
+
+    OUT/runs/                 one run a seed, as `toymdrl run` makes them
+    OUT/rows/QUESTION/        one file a task; a command that is repeated goes on from there
+    OUT/results/QUESTION.json all rows of a question, with the command, commit and versions that made them
+    OUT/REPRODUCTION.md       the page; OUT/claims.json the verdicts
+
+The rows of the package's own results are in experiments/results/, which `--compare` holds a fresh result against.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from experiments import claims
+from experiments.evidence import Row, interval
+from experiments.tasks import Task, perform_all, question
+from toymdrl.claims import PAPER
+from toymdrl.config import PRESETS, ConfigError
+from toymdrl.files import write_atomically
+from toymdrl.provenance import provenance
+
+HERE = Path(__file__).parent
+CLAIMS = "claims"
+QUESTIONS = [
+    *("orders", "prediction", "causality", "placebo", "rivals", "length", "precision", "regime", "widths"),
+]
+"""Beyond the claims, in the order of the page."""
+
+
+def _known(names: Sequence[str], known: Sequence[str], what: str) -> list[str]:
+    """The names in their own order.
+
+    Raises:
+        ConfigError: one is not known.
+    """
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"unknown {what} {name!r}; choose from {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+def result_file(out: Path, name: str) -> Path:
+    """Where a question's rows are."""
+    return out / "results" / f"{name}.json"
+
+
+def read_rows(out: Path, name: str) -> list[Row]:
+    """A question's rows; none if it has not been asked."""
+    try:
+        rows: list[Row] = json.loads(result_file(out, name).read_text(encoding="utf-8"))["rows"]
+    except FileNotFoundError:
+        return []
+    return rows
+
+
+def reproduce(
+    *,
+    seeds: range,
+    workers: int,
+    chosen: Sequence[str] | None,
+    questions: Sequence[str],
+    out: Path,
+    preset: str = "laptop",
+    scheduler: str | None = None,
+) -> list[str]:
+    """Ask the claims and other questions over seeds; the lines of the claims table.
+
+    Args:
+        seeds: the seeds; at least two.
+        workers: processes, ignored with a scheduler.
+        chosen: claims to judge, such as C1; None for all.
+        questions: of QUESTIONS, or "all".
+        out: folder that all files go to.
+        preset: a key of PRESETS.
+        scheduler: address of a dask cluster whose workers see `out` under the same path.
+
+    Raises:
+        ConfigError: an unknown claim, question or preset, or too few seeds or workers.
+    """
+    if len(seeds) < 2:
+        raise ConfigError(f"seeds is {len(seeds)}; an interval needs 2 or more")
+    if workers < 1:
+        raise ConfigError(f"workers is {workers}; use 1 or more")
+    _known([preset], list(PRESETS), "preset")
+    judged = _known(chosen or list(PAPER), list(PAPER), "claim")
+    asked = QUESTIONS if "all" in questions else _known(questions, QUESTIONS, "question")
+    asked = [CLAIMS, *asked]
+    tasks = {name: [Task(name, each) for each in question(name).settings(preset, seeds)] for name in asked}
+    _perform([task for each in tasks.values() for task in each], out, workers, scheduler)
+    for name in asked:
+        rows = [row for task in tasks[name] if (row := task.row(out)) is not None]
+        command = f"toymdrl reproduce --seeds {len(seeds)} --first-seed {seeds.start} --preset {preset}"
+        about = {"command": command + (f" --questions {name}" if name != CLAIMS else "")}
+        config = PRESETS[preset]
+        stored = {**about, "provenance": provenance(config), "rows": rows}
+        write_atomically(result_file(out, name), json.dumps(stored, indent=1) + "\n")
+        _draw(name, rows, out)
+    rows = read_rows(out, CLAIMS)
+    write_atomically(out / "claims.json", json.dumps(claims.as_json(judged, rows), indent=1) + "\n")
+    write_atomically(out / "REPRODUCTION.md", "\n".join(page(out, judged)) + "\n")
+    return claims.summary(judged, rows, pilot(preset))
+
+
+def _perform(tasks: Sequence[Task], out: Path, workers: int, scheduler: str | None) -> None:
+    """Do what is left, under a bar that knows how long each takes."""
+    left = [task for task in tasks if task.row(out) is None]
+    form = "{desc:<12}{bar}{percentage:4.0f}%  {elapsed}<{remaining}"
+    total = sum(question(task.question).SECONDS for task in left)
+    with tqdm(total=total, bar_format=form, dynamic_ncols=True, disable=not left) as bar:
+        bar.set_description_str(left[0].question if left else "")
+        for task in perform_all(left, out, workers, scheduler):
+            bar.set_description_str(task.question, refresh=False)
+            bar.update(question(task.question).SECONDS)
+
+
+def _draw(name: str, rows: Sequence[Row], out: Path) -> None:
+    """The figure of a question that has one."""
+    if draw := getattr(question(name), "figure", None):
+        file = result_file(out, name).with_suffix(".png")
+        draw(rows).savefig(file, dpi=110, bbox_inches="tight")
+
+
+def pilot(preset: str) -> list[Row]:
+    """The rows that the rules were written on."""
+    return read_rows(HERE, "pilot") if preset == "laptop" else []
+
+
+def page(out: Path, judged: Sequence[str]) -> list[str]:
+    """REPRODUCTION.md, from all result files that are there."""
+    stored = json.loads(result_file(out, CLAIMS).read_text(encoding="utf-8"))
+    rows, about = stored["rows"], stored["provenance"]
+    seeds = sorted({row["setting"]["seed"] for row in rows})
+    lines = [
+        "# Reproduction",
+        "",
+        f"Written by `{stored['command']}`, seeds {seeds[0]} to {seeds[-1]}, with",
+        f"torch {about['versions']['torch']}, at commit `{about['commit']}`.",
+        "Means over seeds with 95 % t intervals; p by exact sign flips over seeds. Rules, controls and seeds are in",
+        "the docstrings of the files beside this page, fixed before these seeds were run. Power is the probability",
+        "that as many seeds meet a claim's weakest rule if they are drawn as the pilot's (seeds 0 to 9).",
+        "",
+        *claims.summary(judged, rows, pilot(rows[0]["setting"]["preset"])),
+        "",
+        "## Every rule",
+        "",
+        *claims.page(rows),
+    ]
+    for name in QUESTIONS:
+        if not (found := read_rows(out, name)):
+            continue
+        module = question(name)
+        stored = json.loads(result_file(out, name).read_text(encoding="utf-8"))
+        lines += [
+            "",
+            f"## {module.TITLE}",
+            "",
+            f"`{stored['command']}`, [{name}.py]({name}.py)",
+            "",
+            *module.page(found),
+        ]
+        if hasattr(module, "figure"):
+            lines += ["", f"![{module.TITLE}](results/{name}.png)"]
+    return lines
+
+
+def compare(out: Path) -> tuple[list[str], bool]:
+    """A fresh result against the package's own: each rule's verdict in both; whether they agree.
+
+    Two results differ where their verdicts do, or where neither's mean lies in the other's interval.
+    """
+    fresh, own = read_rows(out, CLAIMS), read_rows(HERE, CLAIMS)
+    if not fresh or not own:
+        missing = out if not fresh else HERE
+        raise ConfigError(f"{result_file(missing, CLAIMS)} is not there; run `toymdrl reproduce` first")
+    lines, agree = [f"{'':<5}{'measured':<62}{'here':<22}{'committed':<22}"], True
+    for rule in claims.RULES:
+        here, there = (interval([row[rule.key] for row in rows]) for rows in (fresh, own))
+        same = rule.judge(fresh) == rule.judge(own)
+        near = here.low <= there.mean <= here.high or there.low <= here.mean <= there.high
+        agree &= same or near
+        word = "" if same else f"  {rule.judge(fresh)}, was {rule.judge(own)}"
+        lines.append(f"{rule.claim:<5}{rule.what:<62}{here!s:<22}{there!s:<22}{word}")
+    return lines, agree

@@ -1,0 +1,67 @@
+"""What the questions have in common: a seed's run, and one more stage of training from one of its checkpoints."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from toymdrl.config import PRESETS, RunConfig
+from toymdrl.grpo import GRPOConfig
+from toymdrl.model import Policy
+from toymdrl.pipeline import Observer, everything, execute, prepare
+from toymdrl.runs import RunDirectory
+from toymdrl.training import Training, copy_policy, reinforce
+
+Setting = dict[str, Any]
+"""What one task measures, in JSON types; always with "seed" and "preset"."""
+
+
+def seeds_of(preset: str, seeds: range, **rest: Any) -> list[Setting]:
+    """One setting a seed."""
+    return [{"preset": preset, "seed": seed, **rest} for seed in seeds]
+
+
+def config_of(setting: Setting) -> RunConfig:
+    """The run that a setting starts from; one thread, because its worker is one of several."""
+    return replace(PRESETS[setting["preset"]], seed=setting["seed"], threads=1)
+
+
+def run_of(setting: Setting, out: Path) -> RunDirectory:
+    """A setting's run with all its stages, trained now if it has not been; waits for another worker that is at it."""
+    config = config_of(setting)
+    prepare(config)
+    run = RunDirectory.create(out / "runs", config)
+    with run.lock(wait=True):
+        execute(run, everything(config), Observer())
+    return run
+
+
+def finish(training: Training, after: Callable[[Policy], None] | None = None) -> Policy:
+    """Take all steps of a stage, calling `after` with the policy behind each."""
+    while training.step < training.steps:
+        training.advance()
+        if after:
+            after(training.policy)
+    return training.policy
+
+
+def train(
+    start: Policy,
+    domain: str,
+    config: GRPOConfig,
+    setting: Setting,
+    purpose: str,
+    after: Callable[[Policy], None] | None = None,
+) -> Policy:
+    """A copy of a policy, trained on one domain.
+
+    Args:
+        start: left as it is.
+        domain: a key of DOMAINS.
+        config: of the stage.
+        setting: its seed is used.
+        purpose: tells the stage's random stream from others; "stage" is the run's own.
+        after: called with the policy after each step, which it may change.
+    """
+    policy = copy_policy(start).requires_grad_(True)
+    return finish(reinforce(policy, domain, config, setting["seed"], purpose), after)
