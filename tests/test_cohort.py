@@ -10,9 +10,10 @@ from tests.tiny_run import TINY, Interrupted, Interrupter
 from toymdrl import cohort, pipeline
 from toymdrl.config import RunConfig
 from toymdrl.grpo import GRPOConfig
-from toymdrl.model import ModelConfig
+from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.parameters import read
 from toymdrl.pipeline import BASE, Observer, StageDivergedError, stages
+from toymdrl.population import Population
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.runs import RunDirectory
 
@@ -92,3 +93,11 @@ def test_a_loss_that_is_not_finite_stops_the_cohort_and_keeps_what_was_done(tmp_
     with pytest.raises(StageDivergedError, match=r"^cw after step \d+: .*lower --lr"):
         cohort.execute(these, stages(wild), Observer())
     assert [[entry["name"] for entry in run.checkpoints] for run in these] == [[BASE]] * len(SEEDS)
+
+
+def test_a_score_that_is_not_finite_is_none() -> None:
+    policies = [Policy(CONFIG.model), Policy(CONFIG.model)]
+    with torch.no_grad():
+        policies[1].head.weight.fill_(float("nan"))
+    with pytest.raises(DivergenceError, match="scores"):
+        cohort.evaluate(Population(policies))

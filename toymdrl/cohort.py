@@ -1,7 +1,8 @@
 """Several runs at once that differ in their seed alone: each stage is trained as one population.
 
-For a GPU, which one tiny policy leaves idle. Every run gets the files that it would get alone, the same up to rounding.
-An interruption costs the stage under way, which begins again: together they take seconds, not minutes.
+For a GPU, which one tiny policy leaves idle. Every run gets the checkpoints, scores and log that it would get alone,
+the same up to rounding; the seconds in its log are those of all together. An interruption costs the stage under way,
+which begins again: together they take seconds, not minutes.
 """
 
 import math
@@ -25,7 +26,7 @@ def evaluate(members: Population) -> list[dict[str, float]]:
         DivergenceError: a score is not finite.
     """
     with torch.no_grad():
-        columns = {key: (100 * members.each(one)).tolist() for key, one in pipeline.scoreboard().items()}
+        columns = {key: (100 * members.each(whole)).tolist() for key, whole in pipeline.scoreboard().items()}
     scores = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if not all(math.isfinite(value) for each in scores for value in each.values()):
         raise DivergenceError(f"the scores are {scores}")
@@ -49,6 +50,9 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
         left = [run for run in runs if not pipeline.is_done(run, stage)]
         if left:
             _train(left, stage, observer)
+        else:
+            for name in stage.keeps.values():
+                observer.checkpoint(name, _mean([_scores(run, name) for run in runs]))
 
 
 def _begin(runs: Sequence[RunDirectory], stage: Stage) -> PopulationTraining:
@@ -58,6 +62,10 @@ def _begin(runs: Sequence[RunDirectory], stage: Stage) -> PopulationTraining:
     starts = [pipeline.load_policy(run, stage.start) for run in runs]
     settings = pipeline.stage_config(config, stage)
     return population.reinforce(starts, stage.domain, settings, seeds, pipeline.purpose(stage))
+
+
+def _scores(run: RunDirectory, name: str) -> dict[str, float]:
+    return next(entry["scores"] for entry in run.checkpoints if entry["name"] == name)
 
 
 def _mean(logs: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -86,3 +94,5 @@ def _train(runs: Sequence[RunDirectory], stage: Stage, observer: Observer) -> No
                 run.add_checkpoint(name, pipeline.weights(policy), found)
             observer.checkpoint(name, _mean(scores))
         observer.step(stage, _mean(metrics))
+    for run in runs:
+        run.clear_progress()

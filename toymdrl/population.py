@@ -102,7 +102,8 @@ class PopulationTraining:
         """Take one step.
 
         Raises:
-            DivergenceError: a member's logits, loss or gradient is not finite; no member has been updated.
+            DivergenceError: a member's logits, loss or gradient is not finite; the update that it belongs to has been
+                made for none.
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(self.step)
@@ -165,7 +166,8 @@ def reinforce(
         seeds: of each member's run.
         purpose: tells this stage's random streams from those of other stages on the same domain.
     """
-    population, reference = Population(policies), Population(policies)
+    population = Population(policies)
+    reference = Population(policies) if config.kl > 0 else None
     device = population.device
     generators = [stream(seed, domain, purpose, "rollout", device=device) for seed in seeds]
     train = problems(DOMAINS[domain], "train")
@@ -185,11 +187,11 @@ def reinforce(
             raise DivergenceError("a member's logits are not finite")
         rewards = grade(these, answers.flatten(0, 1)).unflatten(0, (len(population), -1))
         parts = [prompts, answers, mask, logprobs, rewards]
-        return [*parts, reference.each(answer_log_policy, prompts, answers)] if config.kl > 0 else parts
+        return [*parts, reference.each(answer_log_policy, prompts, answers)] if reference else parts
 
     def objective(policy: Policy, *parts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """A member's loss and what there is to log."""
-        rollout, log_reference = Rollout(*parts[:5]), parts[5] if config.kl > 0 else None
+        rollout, log_reference = Rollout(*parts[:5]), parts[5] if reference else None
         log_policy = answer_log_policy(policy, rollout.prompts, rollout.answers)
         measured = grpo.measure(log_policy.detach(), rollout, config, log_reference)
         return grpo.loss(log_policy, rollout, config, log_reference), measured

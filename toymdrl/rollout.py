@@ -41,7 +41,7 @@ def decode(policy: Policy, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Ten
     """Answers drawn by inverting the distribution function of each token, which takes one random number a token.
 
     Args:
-        policy: that samples.
+        policy: the one that samples; no gradient is needed.
         prompts: (prompts, prompt_length).
         levels: uniform in [0, 1), (prompts, group, answer_length).
 
@@ -95,7 +95,7 @@ def answer_log_policy(policy: Policy, prompts: Tensor, answers: Tensor) -> Tenso
     """Log-probabilities of every token at every answer position, differentiable.
 
     Args:
-        policy: with its graph.
+        policy: the one whose log-probabilities they are.
         prompts: (prompts, prompt_length).
         answers: (prompts, group, answer_length).
 

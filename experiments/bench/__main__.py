@@ -7,18 +7,21 @@ What cannot run keeps its last result.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
+DESCRIPTION = """All benchmarks, then BENCH.md: ten minutes, on a machine that does nothing else. Overwrites
+experiments/results/bench_*.json; what cannot run here (without TRL, --rivals or a GPU) keeps its last result."""
 HERE = Path(__file__).parent
 
 
 def main() -> int:
     """Command line; the exit status: 1 if a benchmark failed."""
-    parser = argparse.ArgumentParser(prog="python -m experiments.bench", description="All benchmarks, then BENCH.md.")
+    parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=DESCRIPTION)
     parser.add_argument("--rivals", type=Path, metavar="PYTHON", help="interpreter that has curvlinops and PyHessian")
     rivals = parser.parse_args().rivals
     plan = [(sys.executable, name) for name in ("steps.py", "grpo_step.py", "growth.py", "laptop_run.py")]
@@ -29,7 +32,10 @@ def main() -> int:
     failed = 0
     for python, name in [*plan, (sys.executable, "page.py")]:
         print(f"== {name}", flush=True)
-        failed |= subprocess.run([python, str(HERE / name)], check=False).returncode != 0
+        more = ["--result", str(HERE.parent / "results" / "bench_population.json")] * (name == "population.py")
+        # numpy's own threads would take the cores from torch's; the command line turns them off as well.
+        alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+        failed |= subprocess.run([python, str(HERE / name), *more], env=alone, check=False).returncode != 0
     return int(failed)
 
 

@@ -3,8 +3,8 @@
 Measured   Medians of 9 rounds that take turns, on one thread. The exponent is the slope of log seconds against log size
            between the two largest sizes. Peak memory of a process that does one chunked Hessian-vector product, by
            number of prompts (Linux only).
-Bands      Cost grows no faster than linearly in batch, prompts and seeds: exponents of
-           at most 1.05. A chunked product takes the same memory, within 5 %, for 512 prompts and for 8,192.
+Bands      Cost grows no faster than linearly in batch, prompts and seeds: exponents of at most 1.05. A chunked product
+           takes the same memory, within 5 %, for 512 prompts and for 8,192.
 
     python experiments/bench/growth.py       # some minutes; writes ../results/bench_growth.json and growth.png
 """

@@ -1,7 +1,8 @@
 """The whole laptop run by phase: seconds and memory.
 
 Measured   One run of a fresh seed in one process, on the preset's threads: seconds of its warm start, stages, refreshes
-           and controls with their scores and files, and of each analysis; peak memory before the analysis and after.
+           and controls with their scores and files, and of each analysis; peak memory before the analysis and after
+           (Linux only). A run without its analysis trains no controls.
 Bands      On 2 idle cores, under 75 s without the analysis and under 200 s with it; peak memory under 2 GiB.
 
     python experiments/bench/laptop_run.py       # three minutes; writes ../results/bench_run.json
@@ -60,7 +61,7 @@ def main() -> None:
         run, clock = RunDirectory.create(Path(folder), config), Clock()
         with run.lock():
             execute(run, everything(config), clock)
-            trained, before = sum(clock.seconds.values()), peak_mib()
+            trained, before = sum(clock.seconds.values()) - clock.seconds["controls"], peak_mib()
             explanation = explain(run, clock)
             run.write_results(claims(config, run.checkpoints, explanation))
             write_report(run)

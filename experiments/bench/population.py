@@ -5,7 +5,7 @@ Measured   Wall seconds of training one laptop run (all stages and controls, sco
            of the cohort are analysed, each in a process of its own, and judged by the bands of mechanism.py.
 Bands      Sixteen seeds within 3 times the wall time of one. Every band's verdict as on the CPU (MECHANISM.md).
 
-    python experiments/bench/population.py --device cuda      # writes ../results/bench_population.json
+    python experiments/bench/population.py --result experiments/results/bench_population.json
 """
 
 import argparse
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from experiments.bench.clock import machine
 from experiments.mechanism import BANDS, measure
 from toymdrl import cohort, pipeline
-from toymdrl.config import PRESETS, RunConfig
+from toymdrl.config import PRESETS, ConfigError, RunConfig
 from toymdrl.files import write_atomically
 from toymdrl.pipeline import Observer, everything
 from toymdrl.runs import RunDirectory
@@ -77,10 +77,17 @@ def main() -> None:
     parser.add_argument("--preset", default="laptop", choices=PRESETS)
     parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--analyse", type=int, default=10, help="so many of the runs are analysed")
-    parser.add_argument("--result", type=Path, default=RESULTS / "bench_population.json")
+    parser.add_argument("--result", type=Path, required=True, help="file to write")
     options = parser.parse_args()
+    if options.seeds < 2 or options.analyse > options.seeds:
+        parser.error(f"--seeds {options.seeds} --analyse {options.analyse}: use 2 seeds or more, and analyse no more")
+    if options.analyse == 1 or (options.analyse and options.preset == "smoke"):
+        parser.error("an analysis needs 2 runs or more, of a preset in which something is lost; use --analyse 0")
     config = replace(PRESETS[options.preset], device=options.device)
-    pipeline.prepare(config)
+    try:
+        pipeline.prepare(config)
+    except ConfigError as error:
+        parser.error(str(error))
     with TemporaryDirectory() as folder:
         train(runs(replace(PRESETS["smoke"], device=options.device), 2, Path(folder) / "warm-up"))
         one = train(runs(config, 1, Path(folder) / "one"))
@@ -91,11 +98,10 @@ def main() -> None:
         if options.device.startswith("cuda"):
             result["machine"]["device"] = torch.cuda.get_device_name(options.device)
         print(json.dumps(result), flush=True)
-        write_atomically(options.result, json.dumps(result, indent=1) + "\n")
         if options.analyse:
             result |= verdicts(these[: options.analyse])
-            write_atomically(options.result, json.dumps(result, indent=1) + "\n")
             print(json.dumps(result["bands"], indent=1))
+        write_atomically(options.result, json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
