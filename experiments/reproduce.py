@@ -24,9 +24,7 @@ from toymdrl.provenance import provenance
 
 HERE = Path(__file__).parent
 CLAIMS = "claims"
-QUESTIONS = [
-    *("orders", "prediction", "causality", "placebo", "rivals", "length", "precision", "regime", "widths"),
-]
+QUESTIONS = ["orders", "prediction", "causality"]
 """Beyond the claims, in the order of the page."""
 
 

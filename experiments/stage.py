@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from toymdrl.config import PRESETS, RunConfig
+from toymdrl.curvature import Hessian, gradient
+from toymdrl.exact import ExpectedReward
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import Policy
+from toymdrl.parameters import read
 from toymdrl.pipeline import Observer, everything, execute, prepare
 from toymdrl.runs import RunDirectory
+from toymdrl.subject import points, some
 from toymdrl.training import Training, copy_policy, reinforce
 
 Setting = dict[str, Any]
@@ -65,3 +69,18 @@ def train(
     """
     policy = copy_policy(start).requires_grad_(True)
     return finish(reinforce(policy, domain, config, setting["seed"], purpose), after)
+
+
+def expansion(before: Policy, after: Policy, domain: str, prompts: int = 1024) -> tuple[float, float]:
+    """First- and second-order damage of an update to a domain, in points, on its train prompts.
+
+    Args:
+        before: the domain's own checkpoint.
+        after: what a later stage made of it.
+        domain: a key of DOMAINS.
+        prompts: how many; a CW prompt counts as 16.
+    """
+    loss = points(ExpectedReward(some(domain, "train", prompts)))
+    delta = read(after) - read(before)
+    hessian = Hessian(copy_policy(before).requires_grad_(True), loss, keep_graph=False)
+    return float(gradient(hessian.module, loss) @ delta), float(delta @ (hessian @ delta)) / 2

@@ -50,7 +50,7 @@ def decides(function: FunctionType, seen: set[str]) -> str:
         if isinstance(value, FunctionType):
             if value.__module__.startswith("experiments.") and value.__qualname__ not in seen:
                 text += decides(value, seen)
-        elif isinstance(value, int | float | str | tuple | dict):
+        elif isinstance(value, int | float | str | tuple):  # no dict: its repr may hold addresses
             text += f"{name} = {value!r}\n"
     return text
 

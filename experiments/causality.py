@@ -1,0 +1,116 @@
+"""Is the conflict subspace the cause? Train the later domains with their updates kept out of it.
+
+Claim      Harm lives in a low-dimensional subspace S_A (C8). If so, an update kept out of S_A spares A at little cost
+           to the later domains.
+Measured   QA and CW trained after Math as in the run, the accumulated update projected after every step: off the top
+           32 directions of Math's Hessian (from train prompts, before QA is trained); or with the 1 % of coordinates of
+           the largest Fisher diagonal put back to Math's checkpoint. Points of exact expected reward, unseen prompts.
+Control    A random subspace of 32 directions; a random 1 % of coordinates.
+Seeds      10 to 19.
+Band       RULES. Spared is the share of Math's loss without protection that does not happen.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from experiments.evidence import Row, Rule, interval, rule_table
+from experiments.stage import Setting, config_of, run_of, seeds_of, train
+from toymdrl.analysis.conflict import project, random_basis
+from toymdrl.analysis.rollback import chosen, top_coordinates
+from toymdrl.domains import DOMAINS
+from toymdrl.model import Policy
+from toymdrl.parameters import read, write
+from toymdrl.pipeline import evaluate, load_policy
+from toymdrl.subject import Subject
+
+TITLE = "Causality: the later domains kept out of the conflict subspace"
+SECONDS = 60.0
+SHARE = 0.01
+"""Of the coordinates that are frozen."""
+ARMS = {
+    "none": "nothing",
+    "subspace": "the top 32 directions of Math's Hessian",
+    "random subspace": "32 random directions",
+    "fisher": "the 1 % of largest Fisher diagonal",
+    "random coordinates": "a random 1 %",
+}
+RULES = [
+    Rule("causality", "points of Math's loss spared by the subspace", "spared subspace", above=0).against(
+        "spared random subspace", "random"
+    ),
+    Rule("causality", "that less the control", "subspace beyond random", above=0),
+    Rule("causality", "points spared by the Fisher coordinates", "spared fisher", above=0).against(
+        "spared random coordinates", "random"
+    ),
+    Rule("causality", "that less the control", "fisher beyond random", above=0),
+    Rule("causality", "mean points that QA and CW gain less with the subspace", "cost subspace", below=3),
+]
+
+
+def settings(preset: str, seeds: range) -> list[Setting]:
+    """One a seed."""
+    return seeds_of(preset, seeds)
+
+
+def _protections(subject: Subject) -> dict[str, Callable[[Tensor], Tensor]]:
+    """For each arm, what becomes of an update."""
+    basis = subject.spectrum.vectors
+    aside = random_basis(subject.delta, basis.shape[1], subject.stream("causality subspace"))
+    count = int(SHARE * len(subject.delta))
+    generator = subject.stream("causality coordinates")
+    drawn = torch.randperm(len(subject.delta), generator=generator, device=generator.device)[:count]
+    largest = top_coordinates(subject.fisher, count)
+    return {
+        "none": lambda update: update,
+        "subspace": lambda update: update - project(basis, update),
+        "random subspace": lambda update: update - project(aside, update),
+        "fisher": lambda update: update - chosen(update, largest),
+        "random coordinates": lambda update: update - chosen(update, drawn),
+    }
+
+
+def measure(setting: Setting, out: Path) -> Row:
+    """Scores before the later stages, and after them in every arm."""
+    run, config = run_of(setting, out), config_of(setting)
+    subject = Subject(run, "math")
+    with run.lock(wait=True):
+        protections = _protections(subject)
+    math = load_policy(run, "math")
+    found: Row = {"before": evaluate(math)}
+    for arm, protection in protections.items():
+        policy = math
+        for key in config.order[config.order.index("math") + 1 :]:
+
+            def keep_out(policy: Policy, protection: Callable[[Tensor], Tensor] = protection) -> None:
+                write(policy, subject.start + protection(read(policy) - subject.start))
+
+            policy = train(policy, key, config.grpo, setting, "stage", keep_out)
+        found[arm] = evaluate(policy)
+    return found
+
+
+def _of_seed(row: Row) -> Row:
+    """One seed's numbers."""
+    found: Row = {}
+    later = [key for key in DOMAINS if key in ("qa", "cw")]
+    for arm in ARMS:
+        found[f"spared {arm}"] = row[arm]["math"] - row["none"]["math"]
+        found[f"cost {arm}"] = sum(row["none"][key] - row[arm][key] for key in later) / len(later)
+        found[f"math {arm}"] = row[arm]["math"] - row["before"]["math"]
+    found["subspace beyond random"] = found["spared subspace"] - found["spared random subspace"]
+    found["fisher beyond random"] = found["spared fisher"] - found["spared random coordinates"]
+    return found
+
+
+def page(rows: Sequence[Row]) -> list[str]:
+    """The rules, and every arm."""
+    numbers = [_of_seed(row) for row in rows]
+    lines = [*rule_table(RULES, numbers), ""]
+    lines += ["| kept out of | Math's change | QA and CW gain less by |", "|---|---:|---:|"]
+    for arm, words in ARMS.items():
+        cells = [str(interval([each[f"{kind} {arm}"] for each in numbers])) for kind in ("math", "cost")]
+        lines.append(f"| {words} | {cells[0]} | {cells[1]} |")
+    return lines
