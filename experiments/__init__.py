@@ -8,6 +8,7 @@ claims.py      C1 to C12
 orders.py      all 24 orders of the domains
 prediction.py  the damage told from A's curvature and five steps of B
 causality.py   later domains kept out of the conflict subspace
+placebo.py     harm by updates that learn nothing
 regime.py effect.py mechanism.py   how the preset was chosen, and what it showed first
 own_model.py   a model of one's own
 bench/         how fast

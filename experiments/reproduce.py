@@ -24,7 +24,7 @@ from toymdrl.provenance import provenance
 
 HERE = Path(__file__).parent
 CLAIMS = "claims"
-QUESTIONS = ["orders", "prediction", "causality"]
+QUESTIONS = ["orders", "prediction", "causality", "placebo"]
 """Beyond the claims, in the order of the page."""
 
 

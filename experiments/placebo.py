@@ -1,0 +1,107 @@
+"""How much of the harm is about the later domain at all? Train it on rewards that say nothing, as far as it went.
+
+Claim      None of the paper's: the question is how much of C1 any update of the same size would do.
+Measured   From Math's checkpoint, one stage of B (QA, CW): what it costs Math, in points of exact expected reward of
+           unseen prompts. Placebo: the same stage with every batch's rewards shuffled over its answers, so that they
+           have the same distribution and teach nothing; its update is stretched to the length of the true one.
+Control    A Gaussian direction of that length; the true update with its coordinates shuffled within each tensor.
+Seeds      10 to 19.
+Band       RULES, on the mean over both B.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.evidence import Row, Rule, interval, rule_table
+from experiments.stage import Setting, config_of, finish, run_of, seeds_of, train
+from toymdrl import grpo
+from toymdrl.domains import DOMAINS, problems
+from toymdrl.grpo import GRPOConfig
+from toymdrl.model import Policy
+from toymdrl.parameters import at, flatten, read, unflatten
+from toymdrl.pipeline import evaluate, load_policy
+from toymdrl.rollout import choose, sample
+from toymdrl.streams import stream
+from toymdrl.training import Training, copy_policy
+
+TITLE = "Placebo: harm by updates that learn nothing"
+SECONDS = 15.0
+LATER = ("qa", "cw")
+ARMS = {
+    "true": "the stage itself",
+    "placebo": "shuffled rewards, stretched",
+    "placebo as it is": "shuffled rewards, as far as they went",
+    "gaussian": "a Gaussian direction",
+    "shuffled": "the update, coordinates shuffled",
+}
+RULES = [
+    Rule("placebo", "points that the true stages cost Math", "true", above=0).against("placebo", "the placebo"),
+    Rule("placebo", "the placebo's harm over the true one's", "share", above=-1, below=0.5),
+]
+
+
+def settings(preset: str, seeds: range) -> list[Setting]:
+    """One a seed and later domain."""
+    return [each for later in LATER for each in seeds_of(preset, seeds, later=later)]
+
+
+def _shuffled_rewards(start: Policy, domain: str, config: GRPOConfig, seed: int) -> Policy:
+    """The domain's stage, each batch's rewards shuffled over its answers."""
+    policy, reference = copy_policy(start).requires_grad_(True), copy_policy(start)
+    generator, prompts = stream(seed, domain, "placebo"), problems(DOMAINS[domain], "train")
+
+    def work(optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
+        rollout = sample(policy, prompts.subset(choose(prompts, config.prompts, generator)), config.group, generator)
+        places = torch.randperm(rollout.rewards.numel(), generator=generator)
+        blind = replace(rollout, rewards=rollout.rewards.flatten()[places].view_as(rollout.rewards))
+        return {"loss": grpo.update(policy, optimiser, blind, config, reference).loss}
+
+    return finish(Training(policy, work, lambda step: grpo.learning_rate(config, step), config.steps, generator))
+
+
+def measure(setting: Setting, out: Path) -> Row:
+    """Math's loss of points by the stage and by every placebo, and the lengths of the updates."""
+    run, config, later = run_of(setting, out), config_of(setting), setting["later"]
+    math = load_policy(run, "math")
+    start, level = read(math), evaluate(math)["math"]
+    delta = read(train(math, later, config.grpo, setting, "stage")) - start
+    blind = read(_shuffled_rewards(math, later, config.grpo, setting["seed"])) - start
+    generator = stream(setting["seed"], later, "placebo controls")
+    drawn = torch.randn(delta.shape, generator=generator)
+    pieces = [piece.flatten() for piece in unflatten(delta, list(math.parameters()))]
+    mixed = flatten([piece[torch.randperm(len(piece), generator=generator)] for piece in pieces])
+
+    def harm(update: Tensor) -> float:
+        with at(math, start + update):
+            return level - evaluate(math)["math"]
+
+    return {
+        "true": harm(delta),
+        "placebo": harm(blind * (delta.norm() / blind.norm())),
+        "placebo as it is": harm(blind),
+        "gaussian": harm(drawn * (delta.norm() / drawn.norm())),
+        "shuffled": harm(mixed),
+        "length": float(delta.norm()),
+        "placebo_length": float(blind.norm()),
+    }
+
+
+def page(rows: Sequence[Row]) -> list[str]:
+    """The rules, and every arm by later domain."""
+    seeds = sorted({row["setting"]["seed"] for row in rows})
+    numbers: list[Row] = []
+    for seed in seeds:
+        own = [row for row in rows if row["setting"]["seed"] == seed]
+        numbers.append({key: float(np.mean([row[key] for row in own])) for key in own[0] if key != "setting"})
+        numbers[-1]["share"] = numbers[-1]["placebo"] / numbers[-1]["true"]
+    lines = [*rule_table(RULES, numbers), ""]
+    lines += [f"| points that Math loses to | {' | '.join(DOMAINS[key].title for key in LATER)} |", "|---|---:|---:|"]
+    for arm, words in ARMS.items():
+        cells = [str(interval([row[arm] for row in rows if row["setting"]["later"] == key])) for key in LATER]
+        lines.append(f"| {words} | {' | '.join(cells)} |")
+    return lines
