@@ -9,7 +9,13 @@ orders.py      all 24 orders of the domains
 prediction.py  the damage told from A's curvature and five steps of B
 causality.py   later domains kept out of the conflict subspace
 placebo.py     harm by updates that learn nothing
-regime.py effect.py mechanism.py   how the preset was chosen, and what it showed first
+rivals.py      refresh and rollback against EWC, replay, joint training, merging, …
+length.py      how long a refresh should be, and who pays
+precision.py   edits that a number format hides
+regime.py      where interference is absent, local, destructive
+widths.py      does the conflict subspace grow with the model?
+mixture.py     GRPO on several domains in every step
+literature.py  where others disagree, and where the evidence falls
 own_model.py   a model of one's own
 bench/         how fast
 """

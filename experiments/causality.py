@@ -20,6 +20,7 @@ from experiments.evidence import Row, Rule, interval, rule_table
 from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.conflict import project, random_basis
 from toymdrl.analysis.rollback import chosen, top_coordinates
+from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
 from toymdrl.model import Policy
 from toymdrl.parameters import read, write
@@ -55,8 +56,8 @@ def settings(preset: str, seeds: range) -> list[Setting]:
     return seeds_of(preset, seeds)
 
 
-def _protections(subject: Subject) -> dict[str, Callable[[Tensor], Tensor]]:
-    """For each arm, what becomes of an update."""
+def protections(subject: Subject) -> dict[str, Callable[[Tensor], Tensor]]:
+    """For each arm, what becomes of an update of (coordinates,)."""
     basis = subject.spectrum.vectors
     aside = random_basis(subject.delta, basis.shape[1], subject.stream("causality subspace"))
     count = int(SHARE * len(subject.delta))
@@ -77,19 +78,26 @@ def measure(setting: Setting, out: Path) -> Row:
     run, config = run_of(setting, out), config_of(setting)
     subject = Subject(run, "math")
     with run.lock(wait=True):
-        protections = _protections(subject)
+        arms = protections(subject)
     math = load_policy(run, "math")
-    found: Row = {"before": evaluate(math)}
-    for arm, protection in protections.items():
-        policy = math
-        for key in config.order[config.order.index("math") + 1 :]:
+    return {"before": evaluate(math)} | {
+        arm: evaluate(train_protected(math, config, setting, protection)) for arm, protection in arms.items()
+    }
 
-            def keep_out(policy: Policy, protection: Callable[[Tensor], Tensor] = protection) -> None:
-                write(policy, subject.start + protection(read(policy) - subject.start))
 
-            policy = train(policy, key, config.grpo, setting, "stage", keep_out)
-        found[arm] = evaluate(policy)
-    return found
+def train_protected(
+    start: Policy, config: RunConfig, setting: Setting, protection: Callable[[Tensor], Tensor]
+) -> Policy:
+    """A copy of Math's policy after all later stages, what it has moved so far protected after every step."""
+    own = read(start.requires_grad_(True))
+
+    def keep_out(policy: Policy) -> None:
+        write(policy, own + protection(read(policy) - own))
+
+    policy = start
+    for key in config.order[config.order.index("math") + 1 :]:
+        policy = train(policy, key, config.grpo, setting, "stage", keep_out)
+    return policy
 
 
 def _of_seed(row: Row) -> Row:
@@ -105,12 +113,17 @@ def _of_seed(row: Row) -> Row:
     return found
 
 
+def numbers(rows: Sequence[Row]) -> list[Row]:
+    """Each seed's numbers."""
+    return [_of_seed(row) for row in rows]
+
+
 def page(rows: Sequence[Row]) -> list[str]:
     """The rules, and every arm."""
-    numbers = [_of_seed(row) for row in rows]
-    lines = [*rule_table(RULES, numbers), ""]
+    seeds = numbers(rows)
+    lines = [*rule_table(RULES, seeds), ""]
     lines += ["| kept out of | Math's change | QA and CW gain less by |", "|---|---:|---:|"]
     for arm, words in ARMS.items():
-        cells = [str(interval([each[f"{kind} {arm}"] for each in numbers])) for kind in ("math", "cost")]
+        cells = [str(interval([each[f"{kind} {arm}"] for each in seeds])) for kind in ("math", "cost")]
         lines.append(f"| {words} | {cells[0]} | {cells[1]} |")
     return lines

@@ -79,7 +79,12 @@ def measure(setting: Setting, out: Path) -> Row:
         run.write_results(paper.claims(config_of(setting), run.checkpoints, e))
     if e is None:
         raise ValueError("the order has one domain")
-    return scores(run.checkpoints) | mechanism(e)
+    return numbers(run.checkpoints, e)
+
+
+def numbers(checkpoints: list[Checkpoint], e: Explanation) -> Row:
+    """What the rules need of one run."""
+    return scores(checkpoints) | mechanism(e)
 
 
 def scores(checkpoints: list[Checkpoint]) -> Row:
@@ -171,6 +176,17 @@ def page(rows: Sequence[Row]) -> list[str]:
         "",
         *rule_table(REPAIRED, rows),
     ]
+
+
+def verdicts(claims_: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """For a terminal: each claim's verdict and, below it, its rules."""
+    lines = []
+    for claim in claims_:
+        lines.append(f"{claim:<4} {WORDS[verdict(claim, rows)]}")
+        for rule in (rule for rule in RULES if rule.claim == claim):
+            found = interval([row[rule.key] for row in rows])
+            lines.append(f"     {rule.what:<62} {found!s:<20} {rule.band:<17} {rule.judge(rows)}")
+    return lines
 
 
 def summary(claims_: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row]) -> list[str]:

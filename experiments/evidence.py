@@ -130,17 +130,20 @@ def together(verdicts: Sequence[Verdict]) -> Verdict:
 
 def rule_table(rules: Sequence[Rule], rows: Sequence[Row]) -> list[str]:
     """Markdown lines: each rule with its interval, control, band, exact p of the difference, and verdict."""
-    lines = ["| measured | mean [95 %] | control | p | band | |", "|---|---:|---:|---:|---|---|"]
+    several = len({rule.claim for rule in rules}) > 1
+    lines = [f"|{' |' * several} measured | mean [95 %] | control | p | band | |"]
+    lines.append(f"|{'---|' * several}---|---:|---:|---:|---|---|")
     for rule in rules:
         found, control, p = interval([row[rule.key] for row in rows]), "–", "–"
         if rule.control:
             control = f"{interval([row[rule.control] for row in rows])} {rule.versus}"
             p = f"{sign_flip([row[rule.key] - row[rule.control] for row in rows]):.3f}"
-        lines.append(f"| {rule.what} | {found} | {control} | {p} | {rule.band} | {rule.judge(rows)} |")
+        which = f" {rule.claim} |" if several else ""
+        lines.append(f"|{which} {rule.what} | {found} | {control} | {p} | {rule.band} | {rule.judge(rows)} |")
     return lines
 
 
-def by_seed(rows: Sequence[Row], key: str) -> list[float]:
-    """Each seed's mean of a number over its rows, in order of seed."""
+def of_each_seed(rows: Sequence[Row]) -> list[list[Row]]:
+    """The rows of each seed, in order of seed."""
     seeds = sorted({row["setting"]["seed"] for row in rows})
-    return [float(np.mean([row[key] for row in rows if row["setting"]["seed"] == seed])) for seed in seeds]
+    return [[row for row in rows if row["setting"]["seed"] == seed] for seed in seeds]

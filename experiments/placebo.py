@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.evidence import Row, Rule, interval, rule_table
+from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
 from experiments.stage import Setting, config_of, finish, run_of, seeds_of, train
 from toymdrl import grpo
 from toymdrl.domains import DOMAINS, problems
@@ -91,15 +91,18 @@ def measure(setting: Setting, out: Path) -> Row:
     }
 
 
+def numbers(rows: Sequence[Row]) -> list[Row]:
+    """Each seed's numbers, means over the later domains."""
+    found: list[Row] = []
+    for own in of_each_seed(rows):
+        found.append({key: float(np.mean([row[key] for row in own])) for key in own[0] if key != "setting"})
+        found[-1]["share"] = found[-1]["placebo"] / found[-1]["true"]
+    return found
+
+
 def page(rows: Sequence[Row]) -> list[str]:
     """The rules, and every arm by later domain."""
-    seeds = sorted({row["setting"]["seed"] for row in rows})
-    numbers: list[Row] = []
-    for seed in seeds:
-        own = [row for row in rows if row["setting"]["seed"] == seed]
-        numbers.append({key: float(np.mean([row[key] for row in own])) for key in own[0] if key != "setting"})
-        numbers[-1]["share"] = numbers[-1]["placebo"] / numbers[-1]["true"]
-    lines = [*rule_table(RULES, numbers), ""]
+    lines = [*rule_table(RULES, numbers(rows)), ""]
     lines += [f"| points that Math loses to | {' | '.join(DOMAINS[key].title for key in LATER)} |", "|---|---:|---:|"]
     for arm, words in ARMS.items():
         cells = [str(interval([row[arm] for row in rows if row["setting"]["later"] == key])) for key in LATER]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments import claims
+from experiments import claims, literature
 from experiments.evidence import Row, interval
 from experiments.tasks import Task, perform_all, question
 from toymdrl.claims import PAPER
@@ -24,7 +24,17 @@ from toymdrl.provenance import provenance
 
 HERE = Path(__file__).parent
 CLAIMS = "claims"
-QUESTIONS = ["orders", "prediction", "causality", "placebo"]
+QUESTIONS = [
+    "orders",
+    "prediction",
+    "causality",
+    "placebo",
+    "rivals",
+    "length",
+    "precision",
+    "regime",
+    "widths",
+]
 """Beyond the claims, in the order of the page."""
 
 
@@ -64,7 +74,7 @@ def reproduce(
     preset: str = "laptop",
     scheduler: str | None = None,
 ) -> list[str]:
-    """Ask the claims and other questions over seeds; the lines of the claims table.
+    """Ask the claims and other questions over seeds; each claim's verdict as lines.
 
     Args:
         seeds: the seeds; at least two.
@@ -99,7 +109,7 @@ def reproduce(
     rows = read_rows(out, CLAIMS)
     write_atomically(out / "claims.json", json.dumps(claims.as_json(judged, rows), indent=1) + "\n")
     write_atomically(out / "REPRODUCTION.md", "\n".join(page(out, judged)) + "\n")
-    return claims.summary(judged, rows, pilot(preset))
+    return claims.verdicts(judged, rows)
 
 
 def _perform(tasks: Sequence[Task], out: Path, workers: int, scheduler: str | None) -> None:
@@ -137,7 +147,7 @@ def page(out: Path, judged: Sequence[str]) -> list[str]:
         f"Written by `{stored['command']}`, seeds {seeds[0]} to {seeds[-1]}, with",
         f"torch {about['versions']['torch']}, at commit `{about['commit']}`.",
         "Means over seeds with 95 % t intervals; p by exact sign flips over seeds. Rules, controls and seeds are in",
-        "the docstrings of the files beside this page, fixed before these seeds were run. Power is the probability",
+        "the docstrings of `experiments/*.py`, fixed before these seeds were run. Power is the probability",
         "that as many seeds meet a claim's weakest rule if they are drawn as the pilot's (seeds 0 to 9).",
         "",
         *claims.summary(judged, rows, pilot(rows[0]["setting"]["preset"])),
@@ -155,12 +165,14 @@ def page(out: Path, judged: Sequence[str]) -> list[str]:
             "",
             f"## {module.TITLE}",
             "",
-            f"`{stored['command']}`, [{name}.py]({name}.py)",
+            f"*{(module.__doc__ or '').splitlines()[0]}* `{stored['command']}`, `experiments/{name}.py`",
             "",
             *module.page(found),
         ]
         if hasattr(module, "figure"):
             lines += ["", f"![{module.TITLE}](results/{name}.png)"]
+    if beside := literature.lines({name: read_rows(out, name) for name in QUESTIONS}):
+        lines += ["", "## Beside the literature", "", *beside]
     return lines
 
 

@@ -11,7 +11,7 @@ from toymdrl.exact import ExpectedReward
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import Policy
 from toymdrl.parameters import read
-from toymdrl.pipeline import Observer, everything, execute, prepare
+from toymdrl.pipeline import Observer, Stage, everything, execute, prepare
 from toymdrl.runs import RunDirectory
 from toymdrl.subject import points, some
 from toymdrl.training import Training, copy_policy, reinforce
@@ -33,10 +33,15 @@ def config_of(setting: Setting) -> RunConfig:
 def run_of(setting: Setting, out: Path) -> RunDirectory:
     """A setting's run with all its stages, trained now if it has not been; waits for another worker that is at it."""
     config = config_of(setting)
+    return executed(config, everything(config), out)
+
+
+def executed(config: RunConfig, plan: list[Stage], out: Path) -> RunDirectory:
+    """A run with these stages done."""
     prepare(config)
     run = RunDirectory.create(out / "runs", config)
     with run.lock(wait=True):
-        execute(run, everything(config), Observer())
+        execute(run, plan, Observer())
     return run
 
 

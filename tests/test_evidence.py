@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.evidence import Rule, by_seed, holm, interval, sign_flip, together
+from experiments.evidence import Rule, holm, interval, of_each_seed, sign_flip, together
 
 numbers = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(numbers, min_size=2, max_size=8)
@@ -74,6 +74,6 @@ def test_power_is_how_often_simulated_seeds_meet_the_rule(rule: Rule) -> None:
     assert abs(power - met) < 4 * (0.25 / tries) ** 0.5
 
 
-def test_rows_of_one_seed_are_averaged_first() -> None:
+def test_rows_are_sorted_by_seed() -> None:
     rows = [{"setting": {"seed": seed}, "x": value} for seed, value in ((4, 1.0), (3, 5.0), (4, 3.0))]
-    assert by_seed(rows, "x") == [5.0, 2.0]
+    assert [[row["x"] for row in own] for own in of_each_seed(rows)] == [[5.0], [1.0, 3.0]]

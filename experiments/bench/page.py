@@ -115,7 +115,7 @@ def page() -> str:
         f"{population['seconds']['all']:.0f} s, {population['ratio']:.1f} times as long as one seed alone "
         f"({population['seconds']['one']:.0f} s; `population.py`). {len(population['rows'])} of them, analysed there, "
         f"agree with the CPU in {sum(b['here'] == b['cpu'] for b in population['bands'].values())} of the "
-        f"{len(population['bands'])} verdicts compared, all of [MECHANISM.md](MECHANISM.md) but the 8th.",
+        f"{len(population['bands'])} verdicts compared: an earlier form of the rules of [claims.py](claims.py).",
         "",
         "| band | |",
         "|---|---|",

@@ -2,8 +2,8 @@
 
 Measured   Wall seconds of training one laptop run (all stages and controls, scored and written as always), and of
            training a cohort of sixteen seeds; after a small cohort that warms the device up. Then the first ten runs
-           of the cohort are analysed, each in a process of its own, and judged by the bands of mechanism.py.
-Bands      Sixteen seeds within 3 times the wall time of one. Every band's verdict as on the CPU (MECHANISM.md).
+           of the cohort are analysed, each in a process of its own, and judged by the rules of claims.py.
+Bands      Sixteen seeds within 3 times the wall time of one. Every rule's verdict as on the CPU (results/claims.json).
 
     python experiments/bench/population.py --result experiments/results/bench_population.json
 """
@@ -24,9 +24,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import machine
-from experiments.mechanism import BANDS, measure
+from experiments.claims import RULES, numbers
 from toymdrl import cohort, pipeline
 from toymdrl.config import PRESETS, ConfigError, RunConfig
+from toymdrl.explain import load_explanation
 from toymdrl.files import write_atomically
 from toymdrl.pipeline import Observer, everything
 from toymdrl.runs import RunDirectory
@@ -53,7 +54,7 @@ def train(these: list[RunDirectory]) -> float:
 
 
 def verdicts(these: list[RunDirectory]) -> dict[str, Any]:
-    """Analyse the runs side by side; their numbers, and whether they meet each band of mechanism.py."""
+    """Analyse the runs side by side; their numbers, and each rule's verdict, beside the CPU's."""
     began = perf_counter()
     commands = [[sys.executable, "-m", "toymdrl", "resume", str(run.path), "--quiet"] for run in these]
     working = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
@@ -61,12 +62,14 @@ def verdicts(these: list[RunDirectory]) -> dict[str, Any]:
     if any(statuses):
         raise SystemExit("an analysis failed")
     seconds = perf_counter() - began
-    rows = [measure(RunDirectory.open(run.path)) for run in these]
-    on_cpu = json.loads((RESULTS / "mechanism.json").read_text(encoding="utf-8"))["rows"]
-    bands = {
-        what: {"here": met([row[key] for row in rows]), "cpu": met([row[key] for row in on_cpu])}
-        for what, key, _, met in BANDS
-    }
+    rows = []
+    for run in these:
+        explanation = load_explanation(run)
+        if explanation is None:
+            raise SystemExit(f"{run.path} has no analysis")
+        rows.append(numbers(run.checkpoints, explanation))
+    on_cpu = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))["rows"]
+    bands = {rule.what: {"here": rule.judge(rows), "cpu": rule.judge(on_cpu)} for rule in RULES}
     return {"bands": bands, "analysis_seconds": seconds, "rows": rows}
 
 
