@@ -40,6 +40,7 @@ RULES = [
     Rule("C4", "Jaccard of top-changed neurons", "jaccard", below=0.19).against("jaccard_chance", "chance"),
     Rule("C5", "Jaccard of active neurons, Math, Code, QA", "active", above=0.21).against("active_chance", "chance"),
     Rule("C6", "rank correlation, −g·δ on shared neurons, transfer", "shared", above=0).against("elsewhere", "others"),
+    Rule("C6", "that less the same on neurons that are not shared", "shared_beyond", above=0),
     Rule("C7", "rank correlation, predicted and actual damage", "rank", above=0.8).against("rank_first", "first order"),
     Rule("C7", "predicted over actual damage, median of pairs", "ratio", above=0.5, below=2),
     Rule("C7", "share of pairs in which second order is larger", "second_larger", above=0.5),
@@ -150,6 +151,7 @@ def mechanism(e: Explanation) -> Row:
         "pareto": a.pareto[-1] / a.pareto[0],
         "gained": statistics.mean(a.gain(name) for name in a.domains),
     }
+    found["shared_beyond"] = found["shared"] - found["elsewhere"]
     found["top_beyond_shrink"] = found["top"] - 3 * found["shrink"]
     found["rollback_beyond_shrink"] = found["rollback"] - found["rollback_shrink"]
     return found
