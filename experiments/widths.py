@@ -83,9 +83,9 @@ def measure(setting: Setting, out: Path) -> Row:
     found: Row = {"parameters": len(delta), "own": own, "lost": own - after, "top": [], "shrunk": []}
     for size in SIZES:
         held = project(pairs.vectors[:, :size], delta)
-        kept = 1 - float(held.norm() / delta.norm()) ** 2
+        kept = 1 - float(held.norm() / delta.norm())
         found["top"].append((level(delta - held) - after) / (own - after))
-        found["shrunk"].append((level(kept**0.5 * delta) - after) / (own - after))
+        found["shrunk"].append((level(kept * delta) - after) / (own - after))
     found["random"] = (level(delta - project(aside, delta)) - after) / (own - after)
     return found
 

@@ -1,0 +1,53 @@
+"""The two pictures that return in every chapter."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from scipy import stats
+
+from toymdrl.style import COLOURS, FAINT, INK, STYLE, title
+
+
+def journey(path: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Every domain's score at every checkpoint.
+
+    Args:
+        path: scores by domain, by checkpoint in the order of training.
+    """
+    names = list(path)
+    with rc_context(STYLE):
+        drawn = Figure(figsize=(7.6, 3.8))
+        axes = drawn.subplots()
+        for key, tone in COLOURS.items():
+            axes.plot(names, [path[name][key] for name in names], "o-", color=tone, linewidth=2, label=title(key))
+        axes.set(ylim=(0, 102), title="score on unseen prompts")
+        axes.tick_params(axis="x", labelcolor=INK)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return drawn
+
+
+def over_seeds(values: Mapping[str, Sequence[float]], heading: str) -> Figure:
+    """A dot a seed, and the mean with its 95 % t interval.
+
+    Args:
+        values: one number a seed, by what was measured.
+        heading: with the unit.
+    """
+    with rc_context({**STYLE, "axes.grid.axis": "x"}):
+        drawn = Figure(figsize=(7.6, 0.55 * len(values) + 0.9))
+        axes = drawn.subplots()
+        places = np.arange(len(values))[::-1]
+        for place, each in zip(places, values.values(), strict=True):
+            axes.plot(each, [place] * len(each), "o", color=FAINT, alpha=0.55, markersize=5)
+            mean = float(np.mean(each))
+            half = float(stats.t.ppf(0.975, len(each) - 1) * stats.sem(each))
+            axes.plot([mean - half, mean + half], [place + 0.22] * 2, color=INK, linewidth=2)
+            axes.plot(mean, place + 0.22, "D", color=INK, markersize=5)
+            text = f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]".replace("-", "−")
+            axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        axes.set_yticks(places, list(values), color=INK)
+        axes.set(title=heading, ylim=(-0.5, len(values) - 0.3))
+    return drawn
