@@ -47,7 +47,9 @@ def over_seeds(values: Mapping[str, Sequence[float]], heading: str) -> Figure:
             axes.plot(mean, place + 0.22, "D", color=INK, markersize=5)
             text = f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]".replace("-", "−")
             axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
-        axes.axvline(0, color=FAINT, linewidth=0.8)
+        every = [number for each in values.values() for number in each]
+        if min(every) < max(every) / 4:  # else zero is far away and would squeeze the picture
+            axes.axvline(0, color=FAINT, linewidth=0.8)
         axes.set_yticks(places, list(values), color=INK)
         axes.set(title=heading, ylim=(-0.5, len(values) - 0.3))
     return drawn

@@ -1,0 +1,213 @@
+"""Every exercise of the course, left blank, solved and answered wrongly; notebooks that agree with their sources."""
+
+import contextlib
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+
+from book.chapters import Exercise, cells, chapters, exercises
+from book.notebooks import NOTEBOOKS, notebook, plain
+
+CHAPTERS = {chapter.stem: chapter for chapter in chapters()}
+WRONG = {
+    # by exercise: a typical wrong answer, and a part of the message that should help
+    "0.1": ("def recovered(own, before, after):\n    return (after - before) / (own - before)", "dividing by zero"),
+    "0.2": ('best = "history"', "set best to one of"),
+    "1.1": (
+        "def probability(policy, prompt, answer):\n"
+        "    tokens = torch.cat([prompt, answer]).unsqueeze(0)\n"
+        "    with torch.no_grad():\n"
+        "        late = policy(tokens, chain(tokens.shape[1])).softmax(dim=-1)[0]\n"
+        "    return float(late[torch.arange(len(prompt), len(tokens[0])), answer].prod())",
+        "the column before it predicts it",
+    ),
+    "1.2": ("def samples_needed(p, points):\n    return p * (1 - p) * (2 / points) ** 2", "multiply the standard"),
+    "1.3": ('floor = float(graded_candidates(problems(DOMAINS["cw"], "eval"))[1].mean())', "100 times as much"),
+    "2.1": (
+        "def rms_norm(x, weight):\n"
+        "    x = x - x.mean(dim=-1, keepdim=True)\n"
+        "    return x / (x.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt() * weight",
+        "don't subtract the mean",
+    ),
+    "2.2": (
+        "def may_attend(prompt, parents):\n"
+        "    total = prompt + len(parents)\n"
+        "    return torch.ones(total, total).tril().bool()",
+        "two alternatives for the same place",
+    ),
+    "2.3": (
+        "def difference(module, loss, v, h):\n"
+        "    theta, here = read(module), gradient(module, loss)\n"
+        "    with at(module, theta + h * v):\n"
+        "        return (gradient(module, loss) - here) / h",
+        "one-sided",
+    ),
+    "3.1": ("def advantages(rewards):\n    return rewards - rewards.mean(dim=0, keepdim=True)", "dim=0"),
+    "3.2": (
+        "def policy_loss(logprobs, mask, advantages):\n"
+        "    return -(advantages * (logprobs * mask).sum(-1) / mask.sum(-1)).mean()",
+        "sum over tokens",
+    ),
+    "3.3": ("def length(group):\n    return 1.0", "its advantage is 0"),
+    "4.1": (
+        "def damage(before, after):\n    return {key: after[key] - before[key] for key in before}",
+        "positive where the score has fallen",
+    ),
+    "4.2": (
+        "def random_step(update, generator):\n    return torch.randn(update.shape, generator=generator)",
+        "its norm",
+    ),
+    "5.1": (
+        "def orthogonal_but_harmful():\n    return np.diag([1.0, 20.0]), np.array([1.0, 0.0]), np.array([0.0, 2.0])",
+        "scale the step",
+    ),
+    "5.2": (
+        "def taylor(module, loss, delta):\n"
+        "    bent = Hessian(module, loss, keep_graph=False) @ delta\n"
+        "    return float(gradient(module, loss) @ delta), float(delta @ bent)",
+        "factor 1/2",
+    ),
+    "5.3": (
+        "def mirror(damage, delta):\n    return damage(delta) - damage(-delta), damage(delta) + damage(-delta)",
+        "half",
+    ),
+    "6.1": (
+        "def power_iteration(product, start, steps):\n"
+        "    v = start / start.norm()\n"
+        "    for _ in range(steps):\n"
+        "        v = product(v)\n"
+        "        size, v = float(v.norm()), v / v.norm()\n"
+        "    return size, v",
+        "keep the sign",
+    ),
+    "6.2": ("def without(basis, vector):\n    return basis @ (basis.T @ vector)", "the part *inside*"),
+    "6.3": ("def left_outside(next_value, outside):\n    return next_value * outside**2", "factor 1/2"),
+    "7.1": ("def steps_until(left, h, alpha):\n    return (1 - left) / (alpha * h)", "a quarter after 2 steps"),
+    "7.2": ("def broken():\n    return np.diag([1.0, 2.0]), np.array([1.0, 5.0]), 0.3", "nothing leaks"),
+    "7.3": ("def best_share(h_a, h_b):\n    return h_b / (h_a + h_b)", "if B does not care"),
+    "8.1": (
+        "def rolled_back(start, end, importance, count):\n"
+        "    end[importance.topk(count).indices] = start[importance.topk(count).indices]\n"
+        "    return end",
+        "clone it first",
+    ),
+    "8.2": (
+        "def harmful_rollback():\n    return np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([1.0, 1.0])",
+        "make up for each other",
+    ),
+    "8.3": ("def damped_share(a, b):\n    return max(0.0, min(1.0, a / b)) if b else 1.0", "downhill and bending"),
+    "9.1": ("def spacing(w):\n    return abs(w) * 2.0**-7", "same from one power of two"),
+    "9.2": (
+        "def unchanged(before, after):\n    return float(((after - before).bfloat16() == 0).double().mean())",
+        "compare what is *stored*",
+    ),
+    "9.3": ("def frozen_from(step):\n    return step / 512", "solve it for"),
+    "10.1": (
+        "def interval(values):\n"
+        "    half = 1.96 * np.std(values, ddof=1) / len(values) ** 0.5\n"
+        "    return np.mean(values), np.mean(values) - half, np.mean(values) + half",
+        "1.96 is for large samples",
+    ),
+    "10.2": (
+        "def sign_flip(differences):\n"
+        "    signs = list(product((1, -1), repeat=len(differences)))\n"
+        "    return np.mean([np.mean(np.multiply(s, differences)) >= np.mean(differences) - 1e-12 for s in signs])",
+        "two-sided",
+    ),
+    "10.3": (
+        'def verdict(values, above):\n    return "met" if np.mean(values) > above else "not met"',
+        "nobody knows yet",
+    ),
+    "10.4": ("def holm(p):\n    return [min(1.0, len(p) * each) for each in p]", "the next one by one less"),
+    "11.1": (
+        'claim = {"claim": "B harms A at second order", "measured": "the loss of A in nats",\n'
+        '         "control": "a random step of that length", "band": lambda actual, first, second: True}',
+        "the band must say so",
+    ),
+    "11.2": (
+        "def undone_by_top(module, after_a, after_b, k):\n"
+        "    return 1 - off_the_top(module, after_a, after_b, k)\n"
+        "def off_the_top(module, after_a, after_b, k):\n"
+        "    return 0.0",
+        "one minus it",
+    ),
+    "12.1": (
+        "def healthy(advantages):\n"
+        "    rewards = torch.rand(6, 4, generator=stream('t'))\n"
+        "    return bool(torch.allclose(advantages(rewards).sum(dim=1), torch.zeros(6), atol=1e-5))",
+        "Which of the five properties",
+    ),
+    "12.2": ('right = "a"', "averages"),
+    "12.3": ("broken = True", "on policy the ratio is 1"),
+}
+
+
+@pytest.fixture(scope="module")
+def names(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """What a chapter's set-up cells define."""
+    mpl.use("Agg")
+    defined: dict[str, Any] = {"__name__": "__main__"}
+    for cell in cells(CHAPTERS[request.param]):
+        if "setup" in cell.tags:
+            exec(compile(cell.text, request.param, "exec"), defined)
+    return defined
+
+
+def answered(exercise: Exercise, names: dict[str, Any], *code: str) -> str:
+    """What some cells print after a chapter's set-up."""
+    defined, printed = dict(names), io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for each in code:
+            exec(compile(each, f"exercise {exercise.number}", "exec"), defined)
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("names", CHAPTERS, indirect=True)
+def test_exercises_blank_solved_and_wrong(names: dict[str, Any], request: pytest.FixtureRequest) -> None:
+    chapter = CHAPTERS[request.node.callspec.params["names"]]
+    found = exercises(chapter)
+    assert 2 <= len(found) <= 4
+    for exercise in found:
+        assert "is blank" in answered(exercise, names, exercise.blank, exercise.check)
+        right = f"Exercise {exercise.number}: right."
+        assert right in answered(exercise, names, exercise.blank, exercise.check, exercise.solution)
+        pasted = re.sub(r"^\w+ = check\(.*\)$", "", exercise.solution, flags=re.M)
+        if "def " in pasted:
+            assert right in answered(exercise, names, pasted, exercise.check)
+        wrong, hint = WRONG[exercise.number]
+        with pytest.raises(AssertionError, match=f"Exercise {exercise.number}") as error:
+            answered(exercise, names, wrong, exercise.check)
+        assert hint in str(error.value)
+
+
+def test_every_wrong_answer_belongs_to_an_exercise() -> None:
+    numbers = [exercise.number for chapter in CHAPTERS.values() for exercise in exercises(chapter)]
+    assert sorted(numbers) == sorted(WRONG)
+    for stem, chapter in CHAPTERS.items():
+        assert [exercise.number for exercise in exercises(chapter)] == [
+            f"{int(stem[:2])}.{index}" for index in range(1, len(exercises(chapter)) + 1)
+        ]
+
+
+@pytest.mark.parametrize("stem", CHAPTERS)
+def test_the_notebook_is_the_source(stem: str) -> None:
+    made = notebook(CHAPTERS[stem])
+    assert (NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8") == made, "run `python -m book.notebooks`"
+    assert '"outputs": [\n' not in made
+
+
+def test_boxes_and_links_become_plain_markdown() -> None:
+    text = ":::{admonition} T1\n:class: theorem\nSee [this](../theory/a.py) and [2](02_transformer.md).\n:::"
+    assert plain(text) == "> **T1**\n>\n> See [this](../../theory/a.py) and [2](02_transformer.ipynb)."
+    folded = plain(":::{dropdown} Answer\nNo.\n:::")
+    assert folded == "<details><summary><b>Answer</b></summary>\n\nNo.\n\n</details>"
+
+
+def test_the_chapters_leave_no_markup_in_the_notebooks() -> None:
+    for stem in CHAPTERS:
+        text = (NOTEBOOKS / f"{stem}.ipynb").read_text(encoding="utf-8")
+        assert ":::" not in text
+        assert "{admonition}" not in text
