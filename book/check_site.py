@@ -15,7 +15,15 @@ from book.chapters import BOOK
 
 SITE = BOOK / "_build" / "html"
 _LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "video": "src", "source": "src"}
-_BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", "--allow-file-access-from-files"]
+_BROWSER = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=20000",
+    "--dump-dom",
+    "--allow-file-access-from-files",
+]
 
 
 class Page(HTMLParser):
