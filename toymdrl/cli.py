@@ -5,6 +5,8 @@
     toymdrl report    draw the report of a run again
     toymdrl theorems  measure on a run what each theorem assumes, and what it bounds
     toymdrl reproduce every claim of the paper over many seeds
+    toymdrl audit     what trainings of a model of your own changed
+    toymdrl rollback  a checkpoint of your own with some coordinates put back
 
 Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted.
 """
@@ -162,13 +164,59 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     print(f"wrote {arguments.out / 'REPRODUCTION.md'}")
 
 
+def _named(checkpoints: Sequence[str]) -> "dict[str, Path]":
+    """NAME=PATH, or a path under its last name that is not another's.
+
+    Raises:
+        ConfigError: two of one name.
+    """
+    from toymdrl.config import ConfigError  # noqa: PLC0415
+
+    found: dict[str, Path] = {}
+    for each in checkpoints:
+        name, equals, path = each.partition("=")
+        if not equals or Path(each).exists():
+            name, path = Path(each).resolve().stem, each
+        if name in found:
+            raise ConfigError(f"two checkpoints are called {name!r}; give them as NAME=PATH")
+        found[name] = Path(path)
+    return found
+
+
+def _audit(arguments: argparse.Namespace) -> None:
+    import json  # noqa: PLC0415
+
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from toymdrl.audit import audit  # noqa: PLC0415
+    from toymdrl.auditpage import as_json, page  # noqa: PLC0415
+    from toymdrl.files import write_atomically  # noqa: PLC0415
+    from toymdrl.shards import alike  # noqa: PLC0415
+
+    others = _named(arguments.checkpoints)
+    first, *_ = alike([arguments.base, *others.values()])  # what does not fit is refused before a bar is drawn
+    total = sum(place.size for place in first.values())
+    with tqdm(total=total, unit_scale=True, unit=" weights", disable=arguments.quiet, dynamic_ncols=True) as bar:
+        found = audit(arguments.base, others, bar.update)
+    if arguments.json:
+        write_atomically(arguments.json, json.dumps(as_json(found), indent=1) + "\n")
+    print("\n".join(page(found)))
+
+
+def _rollback(arguments: argparse.Namespace) -> None:
+    from toymdrl.patch import roll_back  # noqa: PLC0415
+
+    chosen, changed = roll_back(arguments.before, arguments.after, arguments.coordinates, arguments.out)
+    print(f"put {chosen:,} coordinates back, of which {changed:,} had changed; wrote {arguments.out}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('toymdrl')}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="run | resume | report | theorems | reproduce"
+        dest="command", required=True, metavar="run | resume | report | theorems | reproduce | audit | rollback"
     )
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
     run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
@@ -199,6 +247,20 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that sees --out; needs .[scale]")
     reproduce.add_argument("--out", type=Path, default=Path("reproduction"), help="folder (default: reproduction)")
     reproduce.add_argument("--compare", action="store_true", help="hold the result in --out against the committed one")
+    audit = commands.add_parser("audit", help="what trainings of a model of your own changed, weight by weight")
+    audit.add_argument(
+        "base", type=Path, metavar="BASE", help="where they began: a safetensors file or a folder of shards"
+    )
+    audit.add_argument("checkpoints", nargs="+", metavar="[NAME=]CHECKPOINT", help="what they ended with")
+    audit.add_argument("--json", type=Path, metavar="FILE", help="write all numbers, by layer, there too")
+    audit.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
+    rollback = commands.add_parser("rollback", help="write a checkpoint with some coordinates put back")
+    rollback.add_argument("before", type=Path, metavar="BEFORE", help="the checkpoint that they are put back to")
+    rollback.add_argument("after", type=Path, metavar="AFTER", help="the one that is changed")
+    rollback.add_argument(
+        "coordinates", type=Path, metavar="COORDINATES", help="safetensors: a vector of flat indices (int64) a tensor"
+    )
+    rollback.add_argument("--out", type=Path, required=True, help="file or folder to write; must not exist")
     for each in (run, resume):
         each.add_argument("--no-analysis", action="store_true", help="only train and refresh: a third of the time")
         each.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
@@ -211,6 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         arguments = _parser().parse_args(argv)
+        from toymdrl.checkpoints import CheckpointError  # noqa: PLC0415
         from toymdrl.config import ConfigError  # noqa: PLC0415
         from toymdrl.explain import AnalysisError  # noqa: PLC0415
         from toymdrl.files import CorruptFile  # noqa: PLC0415
@@ -218,10 +281,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         from toymdrl.runs import RunError  # noqa: PLC0415
     except KeyboardInterrupt:
         return INTERRUPTED
-    carry_out = {"run": _run, "resume": _run, "report": _report, "theorems": _theorems, "reproduce": _reproduce}
+    carry_out = {
+        "run": _run,
+        "resume": _run,
+        "report": _report,
+        "theorems": _theorems,
+        "reproduce": _reproduce,
+        "audit": _audit,
+        "rollback": _rollback,
+    }
     try:
         carry_out[arguments.command](arguments)
-    except (ConfigError, RunError, CorruptFile) as error:
+    except (ConfigError, RunError, CorruptFile, CheckpointError) as error:
         print(f"toymdrl: {error}", file=sys.stderr)
         return BAD_ARGUMENTS
     except (StageDivergedError, AnalysisError, OSError) as error:

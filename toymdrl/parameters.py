@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-_MLP_WEIGHT = re.compile(r"(?P<mlp>.*)\.(?P<part>gate|up|down)(_proj)?\.weight")
+MLP_WEIGHT = re.compile(r"(?P<mlp>.*)\.(?P<part>gate|up|down)(_proj)?\.weight")
 """A SwiGLU's three matrices, as they are called here and in Hugging Face's Llama and Qwen."""
 
 
@@ -81,7 +81,7 @@ def neurons(shapes: Mapping[str, Sequence[int]]) -> Tensor:
     start = 0
     for name, shape in shapes.items():
         size = int(torch.Size(shape).numel())
-        if match := _MLP_WEIGHT.fullmatch(name):
+        if match := MLP_WEIGHT.fullmatch(name):
             mlps.setdefault(match["mlp"], {})[match["part"]] = torch.arange(start, start + size).view(*shape)
         start += size
     if not mlps or any(len(parts) < 3 for parts in mlps.values()):

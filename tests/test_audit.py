@@ -1,0 +1,244 @@
+"""Audits and rollbacks of checkpoints on disk, against the same numbers from whole vectors in memory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from toymdrl import shards
+from toymdrl.analysis.edits import TOP, edit_of, jaccard, neuron_norms, top_mask
+from toymdrl.audit import STORED, Audit, audit, layer_of
+from toymdrl.auditpage import as_json, page
+from toymdrl.checkpoints import CheckpointError
+from toymdrl.cli import main
+from toymdrl.parameters import neurons, read, write
+from toymdrl.patch import roll_back, save_coordinates
+from toymdrl.shards import places
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 96,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "tie_word_embeddings": False,
+}
+
+
+def model(kind: str) -> nn.Module:
+    """A small model with random weights."""
+    torch.manual_seed(0)  # transformers draws from the global stream
+    if kind == "qwen":
+        return Qwen2ForCausalLM(Qwen2Config(num_hidden_layers=3, **SIZES))
+    return LlamaForCausalLM(LlamaConfig(num_hidden_layers=2, **SIZES))
+
+
+class Trained:
+    """A base and two trainings from it, on disk and in memory."""
+
+    def __init__(self, folder: Path, kind: str, dtype: torch.dtype, sharded: bool) -> None:
+        self.module = model(kind).to(dtype)
+        start = read(self.module)
+        generator = torch.Generator().manual_seed(1)
+        self.vectors, self.paths = [], []
+        for name in ("base", "a", "b"):
+            drift = torch.randn(start.shape, generator=generator) * (start.abs().float() * 4e-3)
+            drift[torch.rand(start.shape, generator=generator) < 0.5] = 0
+            write(self.module, start if name == "base" else (start.float() + drift).to(dtype))
+            self.vectors.append(read(self.module))
+            self.module.save_pretrained(folder / name, max_shard_size="40KB" if sharded else "1GB")  # type: ignore[operator]
+            self.paths.append(folder / name)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("llama", torch.float32, False),
+        ("llama", torch.bfloat16, True),
+        ("qwen", torch.bfloat16, False),
+        ("qwen", torch.float32, True),
+    ],
+    ids=lambda p: f"{p[0]}-{str(p[1])[6:]}-{'shards' if p[2] else 'file'}",
+)
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return Trained(tmp_path_factory.mktemp("trained"), *request.param)
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So small that every matrix takes several."""
+    monkeypatch.setattr(shards, "CHUNK", 100)
+
+
+@pytest.fixture
+def found(trained: Trained) -> Audit:
+    base, a, b = trained.paths
+    return audit(base, {"a": a, "b": b})
+
+
+def test_the_whole_model_is_as_in_memory(trained: Trained, found: Audit) -> None:
+    base, a, b = (each.float() for each in trained.vectors)
+    for name, after in (("a", a), ("b", b)):
+        true, mine = edit_of(name, base, after), found.edits[name][""]
+        assert mine.weights == len(base)
+        assert mine.squared**0.5 == pytest.approx(true.norm, rel=1e-5)
+        assert mine.base_squared**0.5 == pytest.approx(true.weight_norm, rel=1e-5)
+        assert mine.unchanged["the paper's thresholds"] == pytest.approx(true.unchanged_paper, abs=1e-9)
+        assert mine.unchanged[STORED] == pytest.approx(float((base == after).double().mean()), abs=1e-9)
+        for each, share in true.unchanged.items():
+            assert mine.unchanged[each] == pytest.approx(share, abs=1e-9)
+        assert mine.below == pytest.approx(list(true.below), abs=1e-9)
+    one, two = (a - base).double(), (b - base).double()
+    pair = found.pairs["a", "b"][""]
+    assert pair.cosine == pytest.approx(float(one @ two / (one.norm() * two.norm())), abs=1e-6)
+    where = neurons({name: weight.shape for name, weight in trained.module.named_parameters()})
+    tops = [top_mask(neuron_norms(each, where), TOP) for each in (one, two)]
+    assert pair.jaccard == pytest.approx(jaccard(*tops), abs=1e-12)
+
+
+def test_layers_add_up_to_the_model(found: Audit) -> None:
+    for by_layer in found.edits.values():
+        layers = [edit for layer, edit in by_layer.items() if layer]
+        assert len(layers) > 2
+        assert sum(edit.weights for edit in layers) == by_layer[""].weights
+        assert sum(edit.squared for edit in layers) == pytest.approx(by_layer[""].squared)
+        same = sum(edit.unchanged[STORED] * edit.weights for edit in layers)
+        assert same == pytest.approx(by_layer[""].unchanged[STORED] * by_layer[""].weights)
+
+
+def test_the_page_and_its_json_tell_the_same(found: Audit) -> None:
+    text, data = "\n".join(page(found)), json.loads(json.dumps(as_json(found)))
+    assert f"{found.pairs['a', 'b'][''].cosine:+.4f}" in text
+    assert data["pairs"][0]["layers"][""]["cosine"] == found.pairs["a", "b"][""].cosine
+    assert "layer 1" in text
+
+
+def test_a_rollback_puts_back_what_was_chosen_and_nothing_else(trained: Trained, tmp_path: Path) -> None:
+    base, a, _ = trained.paths
+    start, end, _ = trained.vectors
+    chosen = torch.randperm(len(start), generator=torch.Generator().manual_seed(2))[: len(start) // 20]
+    save_coordinates(trained.module, chosen, tmp_path / "set.safetensors")
+    count, changed = roll_back(base, a, tmp_path / "set.safetensors", tmp_path / "out")
+    wanted = end.clone()
+    wanted[chosen] = start[chosen]
+    assert count == len(chosen)
+    assert changed == int((wanted != end).sum()) > 0
+    tensors: dict[str, Tensor] = {}
+    for file in (tmp_path / "out").glob("*.safetensors"):
+        tensors |= load_file(file)
+    mine = torch.cat([tensors[name].flatten() for name, _ in trained.module.named_parameters()])
+    assert mine.dtype == end.dtype
+    assert torch.equal(mine, wanted)
+    assert (tmp_path / "out" / "config.json").read_bytes() == (a / "config.json").read_bytes()
+    loaded = type(trained.module).from_pretrained(tmp_path / "out", dtype=end.dtype)  # type: ignore[attr-defined]
+    assert torch.equal(read(loaded), wanted)
+
+
+def test_layers_of_many_models() -> None:
+    assert layer_of("model.layers.11.mlp.up_proj.weight") == "layer 11"
+    assert layer_of("transformer.h.2.attn.weight") == "layer 2"
+    assert layer_of("blocks.0.gate.weight") == "layer 0"
+    assert layer_of("model.embed_tokens.weight") == "rest"
+
+
+def bad(folder: Path, what: str) -> list[str]:
+    """Arguments of a command that must be refused."""
+    good = {"w": torch.ones(4, 3), "b": torch.ones(4)}
+    base, after, chosen = (folder / f"{name}.safetensors" for name in ("base", "after", "set"))
+    save_file(good, base)
+    save_file(good, after)
+    save_file({"w": torch.tensor([0, 3])}, chosen)
+    command = ["rollback", str(base), str(after), str(chosen), "--out", str(folder / "out.safetensors")]
+    match what:
+        case "a shard from elsewhere":
+            (folder / "shards").mkdir()
+            index = {"weight_map": {"w": "../base.safetensors"}}
+            (folder / "shards" / "model.safetensors.index.json").write_text(json.dumps(index))
+            return ["audit", str(base), str(folder / "shards")]
+        case "no index":
+            (folder / "shards").mkdir()
+            (folder / "shards" / "model.safetensors.index.json").write_text("[]")
+            return ["audit", str(base), str(folder / "shards")]
+        case "an empty folder":
+            (folder / "shards").mkdir()
+            return ["audit", str(base), str(folder / "shards")]
+        case "a pickle":
+            torch.save(good, folder / "after.pt")
+            return ["audit", str(base), str(folder / "after.pt")]
+        case "another model":
+            save_file({"w": torch.ones(4, 2), "b": torch.ones(4)}, after)
+            return ["audit", str(base), str(after)]
+        case "two of one name":
+            return ["audit", str(base), str(after), str(after)]
+        case "truncated":
+            after.write_bytes(after.read_bytes()[:-5])
+            return ["audit", str(base), str(after)]
+        case "indices that are too large":
+            save_file({"w": torch.tensor([0, 12])}, chosen)
+        case "no indices":
+            save_file({"w": torch.ones(2)}, chosen)
+        case "of no tensor":
+            save_file({"v": torch.tensor([0])}, chosen)
+        case "there already":
+            (folder / "out.safetensors").write_text("mine")
+    return command
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("a shard from elsewhere", "names a shard '../base.safetensors'"),
+        ("no index", "is no index of shards"),
+        ("an empty folder", "holds no .safetensors file"),
+        ("a pickle", "cannot be read as safetensors"),
+        ("another model", "tensor 'w' has shape (4, 3) in"),
+        ("two of one name", "give them as NAME=PATH"),
+        ("truncated", "cannot be read as safetensors"),
+        ("indices that are too large", "coordinates of 'w' run from 0 to 12 of 12"),
+        ("no indices", "give one I64 vector a tensor"),
+        ("of no tensor", "coordinates are of 'v'"),
+        ("there already", "is there already; choose another --out"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(
+    what: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = bad(tmp_path, what)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert len(error.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad(tmp_path, "nothing")
+    base, after = (str(tmp_path / f"{name}.safetensors") for name in ("base", "after"))
+    assert main(["audit", base, f"mine={after}", "--json", str(tmp_path / "audit.json"), "--quiet"]) == 0
+    assert "| mine |" in capsys.readouterr().out
+    assert json.loads((tmp_path / "audit.json").read_text())["edits"]["mine"][""]["weights"] == 16
+    out = tmp_path / "new" / "out.safetensors"
+    assert main(["rollback", base, after, str(tmp_path / "set.safetensors"), "--out", str(out)]) == 0
+    assert "put 2 coordinates back, of which 0 had changed" in capsys.readouterr().out
+    assert places(out).keys() == {"w", "b"}
+
+
+def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad(tmp_path, "nothing")
+    base, after, chosen = (tmp_path / f"{name}.safetensors" for name in ("base", "after", "set"))
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("toymdrl.patch.shutil.copyfile", full)
+    with pytest.raises(OSError, match="no space"):
+        roll_back(base, after, chosen, tmp_path / "out.safetensors")
+    assert {each.name for each in tmp_path.iterdir()} == {"base.safetensors", "after.safetensors", "set.safetensors"}
+    with pytest.raises(CheckpointError):
+        roll_back(base, after, base, tmp_path / "out.safetensors")

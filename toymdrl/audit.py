@@ -1,0 +1,199 @@
+"""`toymdrl audit`: what several trainings from one base changed, weight by weight, in memory that does not grow.
+
+For each training: edit norm, share of weights unchanged by threshold and number format (C3, T10). For each pair: cosine
+of the edits (C2, T3), Jaccard index of the most changed MLP neurons (C4), each beside its chance level; all over the
+model and by layer. Reads checkpoints of Llama, Qwen and other models with gate/up/down MLPs; without such, no neurons.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from toymdrl.analysis.edits import (
+    FORMATS,
+    PAPER_ABSOLUTE,
+    PAPER_RELATIVE,
+    THRESHOLDS,
+    TOP,
+    chance_jaccard,
+    jaccard,
+    top_mask,
+)
+from toymdrl.checkpoints import CheckpointError
+from toymdrl.parameters import MLP_WEIGHT
+from toymdrl.shards import DTYPES, Place, alike
+
+_LAYER = re.compile(r"\b(?:layers|blocks|h)\.(\d+)\.")
+REST = "rest"
+"""What belongs to no layer: embeddings, the last norm, the head."""
+STORED = "as stored"
+
+
+@dataclass
+class Edit:
+    """What one training changed, of a layer or of the model."""
+
+    weights: int = 0
+    squared: float = 0.0
+    """||delta||^2."""
+    base_squared: float = 0.0
+    unchanged: dict[str, float] = field(default_factory=dict)
+    """Weights, later shares, that are unchanged: as stored, by the paper's thresholds, stored in a coarser format."""
+    below: list[float] = field(default_factory=lambda: [0.0] * len(THRESHOLDS))
+    """Weights, later shares, with a relative change below each of THRESHOLDS."""
+
+    def add(self, other: "Edit") -> None:
+        """Count another part's weights in."""
+        self.weights += other.weights
+        self.squared += other.squared
+        self.base_squared += other.base_squared
+        for key, count in other.unchanged.items():
+            self.unchanged[key] = self.unchanged.get(key, 0.0) + count
+        self.below = [a + b for a, b in zip(self.below, other.below, strict=True)]
+
+    def shares(self) -> "Edit":
+        """The same with shares instead of counts."""
+        whole = max(1, self.weights)
+        unchanged = {key: count / whole for key, count in self.unchanged.items()}
+        below = [count / whole for count in self.below]
+        return Edit(self.weights, self.squared, self.base_squared, unchanged, below)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two trainings, over a layer or the model."""
+
+    cosine: float
+    chance_cosine: float
+    jaccard: float | None
+    """Of the most changed TOP of the neurons; None without gate/up/down MLPs."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything, by layer; "" is the whole model."""
+
+    edits: dict[str, dict[str, Edit]]
+    """By training, then layer."""
+    pairs: dict[tuple[str, str], dict[str, Pair]]
+    chance_jaccard: float
+    skipped: tuple[str, ...]
+    """Tensors that hold no floating-point numbers."""
+
+
+def layer_of(name: str) -> str:
+    """The layer that a tensor belongs to."""
+    found = _LAYER.search(name)
+    return f"layer {found[1]}" if found else REST
+
+
+def _edit(before: Tensor, after: Tensor) -> Edit:
+    """Counts over a chunk of weights as they are stored, (weights,) each."""
+    one, two = before.float(), after.float()
+    moved, size = (two - one).abs(), one.abs()
+    relative = moved / size.clamp(min=torch.finfo(torch.float32).tiny)
+    found = Edit(len(one), float(moved.double().square().sum()), float(size.double().square().sum()))
+    found.unchanged[STORED] = float((one == two).sum())
+    found.unchanged["the paper's thresholds"] = float(((moved < PAPER_ABSOLUTE) & (relative < PAPER_RELATIVE)).sum())
+    for name, (dtype, _) in FORMATS.items():
+        found.unchanged[name] = float((one.to(dtype).float() == two.to(dtype).float()).sum())
+    found.below = [float((relative < threshold).sum()) for threshold in THRESHOLDS]
+    return found
+
+
+class _Neurons:
+    """Squared edit norm of every MLP neuron: its rows of gate and up, its column of down."""
+
+    def __init__(self) -> None:
+        self.by_mlp: dict[str, np.ndarray] = {}
+
+    def add(self, name: str, place: Place, part: slice, delta: Tensor) -> None:
+        """Count a chunk of whole rows in."""
+        found = MLP_WEIGHT.fullmatch(name)
+        if not found or len(place.shape) != 2:
+            return
+        rows = delta.double().square().view(-1, place.row)
+        count = place.shape[1] if found["part"] == "down" else place.shape[0]
+        total = self.by_mlp.setdefault(found["mlp"], np.zeros(count))
+        if len(total) != count:
+            raise CheckpointError(
+                f"{found['mlp']} has {len(total)} and {count} neurons; its gate, up and down must agree"
+            )
+        if found["part"] == "down":
+            total += rows.sum(dim=0).numpy()
+        else:
+            total[part.start // place.row : part.stop // place.row] += rows.sum(dim=1).numpy()
+
+    def top(self) -> dict[str, Tensor]:
+        """Which neurons are among the most changed of the model, by layer; "" holds all."""
+        if not self.by_mlp:
+            return {}
+        mask = top_mask(torch.from_numpy(np.concatenate(list(self.by_mlp.values()))), TOP)
+        pieces = dict(zip(self.by_mlp, mask.split([len(each) for each in self.by_mlp.values()]), strict=True))
+        found = {"": mask}
+        for name, piece in pieces.items():
+            layer = layer_of(f"{name}.")
+            found[layer] = torch.cat([found[layer], piece]) if layer in found else piece
+        return found
+
+
+def audit(
+    base: Path | str, others: Mapping[str, Path | str], progress: Callable[[int], object] = lambda _: None
+) -> Audit:
+    """Compare several trainings with the base that they all began from.
+
+    Args:
+        base: a safetensors file, or a folder of shards.
+        others: checkpoints trained from it, by name; at least one.
+        progress: called with the number of weights done since the last call.
+
+    Raises:
+        CheckpointError: a file cannot be read, or they are not of one model.
+    """
+    names = list(others)
+    first, *rest = alike([base, *others.values()])
+    edits: dict[str, dict[str, Edit]] = {name: {"": Edit()} for name in names}
+    dots = {pair: {"": 0.0} for pair in combinations(names, 2)}
+    neurons, skipped = {name: _Neurons() for name in names}, []
+    for tensor, place in first.items():
+        also = [each[tensor] for each in rest]
+        if any(each.dtype not in DTYPES for each in (place, *also)):
+            skipped.append(tensor)
+            continue
+        layer = layer_of(tensor)
+        for part in place.chunks():
+            before = place.read(part)
+            deltas = {}
+            for name, each in zip(names, also, strict=True):
+                after = each.read(part)
+                found = _edit(before, after)
+                edits[name][""].add(found)
+                edits[name].setdefault(layer, Edit()).add(found)
+                deltas[name] = after.float() - before.float()
+                neurons[name].add(tensor, place, part, deltas[name])
+            for (one, two), by_layer in dots.items():
+                dot = float(deltas[one].double() @ deltas[two].double())
+                by_layer[""] += dot
+                by_layer[layer] = by_layer.get(layer, 0.0) + dot
+            progress(part.stop - part.start)
+    tops = {name: each.top() for name, each in neurons.items()}
+    pairs: dict[tuple[str, str], dict[str, Pair]] = {}
+    for (one, two), by_layer in dots.items():
+        pairs[one, two] = {}
+        for layer, dot in by_layer.items():
+            a, b = edits[one][layer], edits[two][layer]
+            length = (a.squared * b.squared) ** 0.5
+            shared = jaccard(tops[one][layer], tops[two][layer]) if layer in tops[one] else None
+            pairs[one, two][layer] = Pair(dot / length if length else 0.0, max(1, a.weights) ** -0.5, shared)
+    return Audit(
+        {name: {layer: each.shares() for layer, each in by_layer.items()} for name, by_layer in edits.items()},
+        pairs,
+        chance_jaccard(TOP),
+        tuple(skipped),
+    )

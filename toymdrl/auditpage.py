@@ -1,0 +1,67 @@
+"""An audit for people, and as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from toymdrl.analysis.edits import TOP
+from toymdrl.audit import REST, Audit
+
+
+def _order(layer: str) -> tuple[int, int]:
+    """Layers by number; the rest last."""
+    return (1, 0) if layer == REST else (0, int(layer.split()[1]))
+
+
+def page(found: Audit) -> list[str]:
+    """The model's numbers, then a line a layer: Markdown, narrow enough for a terminal."""
+    names = list(found.edits)
+    kinds = list(found.edits[names[0]][""].unchanged)
+    weights = found.edits[names[0]][""].weights
+    lines = [f"{weights:,} weights compared.", "", "| training | edit norm | of the weights' |"]
+    lines += ["|---|---:|---:|"]
+    for name in names:
+        edit = found.edits[name][""]
+        share = (edit.squared / edit.base_squared) ** 0.5 if edit.base_squared else 0.0
+        lines.append(f"| {name} | {edit.squared**0.5:.4g} | {share:.2e} |")
+    lines += ["", f"| weights unchanged | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
+    for kind in kinds:
+        cells = [f"{100 * found.edits[name][''].unchanged[kind]:.1f} %" for name in names]
+        what = kind if kind.startswith(("as", "the")) else f"stored in {kind}"
+        lines.append(f"| {what} | {' | '.join(cells)} |")
+    if found.pairs:
+        lines += ["", "| pair | cosine of edits | by chance | Jaccard of top neurons | by chance |"]
+        lines += ["|---|---:|---:|---:|---:|"]
+        for (one, two), by_layer in found.pairs.items():
+            pair = by_layer[""]
+            shared = f"{pair.jaccard:.3f} | {found.chance_jaccard:.3f}" if pair.jaccard is not None else "– | –"
+            lines.append(f"| {one}, {two} | {pair.cosine:+.4f} | {pair.chance_cosine:.4f} | {shared} |")
+    lines += [
+        "",
+        f"By layer: edit norm, weights unchanged as stored{', cosine of each pair' if found.pairs else ''}.",
+        "",
+    ]
+    pairs = list(found.pairs)
+    titles = [*names, *(f"{one}, {two}" for one, two in pairs)]
+    lines += [f"| layer | {' | '.join(titles)} |", "|---|" + "---:|" * len(titles)]
+    for layer in sorted((each for each in found.edits[names[0]] if each), key=_order):
+        edits = [found.edits[name][layer] for name in names]
+        cells = [f"{edit.squared**0.5:.3g}, {100 * edit.unchanged['as stored']:.1f} %" for edit in edits]
+        cells += [f"{found.pairs[pair][layer].cosine:+.3f}" for pair in pairs]
+        lines.append(f"| {layer} | {' | '.join(cells)} |")
+    lines += ["", f"Top neurons: the {TOP:.0%} of MLP neurons (gate, up, down together) with the largest edit norm."]
+    if found.skipped:
+        lines.append(f"Not compared, for they hold no floating-point numbers: {', '.join(found.skipped)}.")
+    return lines
+
+
+def as_json(found: Audit) -> dict[str, Any]:
+    """All numbers in JSON types."""
+    return {
+        "edits": {name: {layer: asdict(edit) for layer, edit in each.items()} for name, each in found.edits.items()},
+        "pairs": [
+            {"one": one, "two": two, "layers": {layer: asdict(pair) for layer, pair in each.items()}}
+            for (one, two), each in found.pairs.items()
+        ],
+        "chance_jaccard": found.chance_jaccard,
+        "skipped": list(found.skipped),
+    }

@@ -1,0 +1,118 @@
+"""`toymdrl rollback`: a checkpoint with chosen coordinates put back to where an earlier one had them (C11, T7).
+
+Shards are copied and then changed in place, some rows at a time, so memory does not grow with the checkpoint. How to
+choose the coordinates: `analysis.rollback`, or chapter 8 of the course.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from toymdrl.checkpoints import CheckpointError
+from toymdrl.parameters import trainable
+from toymdrl.shards import DTYPES, INTEGERS, Place, alike, places
+
+
+def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
+    """Write a set of flat coordinates of a module as `roll_back` takes it.
+
+    Args:
+        module: whose parameters are counted, in the order of `parameters.trainable`.
+        chosen: indices into the flat vector, (count,).
+        file: safetensors; one int64 vector of flat indices a parameter.
+    """
+    found, start = {}, 0
+    known = {id(parameter) for parameter in trainable(module)}
+    for name, weight in module.named_parameters():
+        if id(weight) not in known:
+            continue
+        inside = chosen[(chosen >= start) & (chosen < start + weight.numel())] - start
+        if len(inside):
+            found[name] = inside.long().contiguous()
+        start += weight.numel()
+    save_file(found, file)
+
+
+def _indices(place: Place, name: str, target: Place) -> Tensor:
+    """A tensor's coordinates, sorted.
+
+    Raises:
+        CheckpointError: they are no indices into the target.
+    """
+    if place.dtype not in INTEGERS or len(place.shape) != 1:
+        raise CheckpointError(f"coordinates of {name!r} are {place.dtype} {place.shape}; give one I64 vector a tensor")
+    parts = [place.read(part).long() for part in place.chunks()]
+    found = torch.cat(parts).sort().values if parts else torch.zeros(0, dtype=torch.int64)
+    if len(found) and not 0 <= int(found[0]) <= int(found[-1]) < target.size:
+        raise CheckpointError(f"coordinates of {name!r} run from {int(found[0])} to {int(found[-1])} of {target.size}")
+    return found
+
+
+def _put_back(before: Place, after: Place, file: Path, indices: Tensor) -> int:
+    """Overwrite coordinates of a tensor in a copy of its shard; how many differed."""
+    changed = 0
+    for part in after.chunks():
+        low, high = (int(torch.searchsorted(indices, edge)) for edge in (part.start, part.stop))
+        if low == high:
+            continue
+        local = indices[low:high].unique() - part.start
+        old, new = before.read(part).to(DTYPES[after.dtype]), after.read(part)
+        changed += int((old[local] != new[local]).sum())
+        new[local] = old[local]
+        with open(file, "r+b") as opened:
+            opened.seek(after.start + part.start * after.width)
+            opened.write(new.view(torch.uint8).numpy().tobytes())
+    return changed
+
+
+def roll_back(
+    before: Path, after: Path, coordinates: Path, out: Path, progress: Callable[[int], object] = lambda _: None
+) -> tuple[int, int]:
+    """Write `after` with some coordinates as in `before`; what else lies beside its shards is copied.
+
+    Args:
+        before: the earlier checkpoint: a safetensors file, or a folder of shards.
+        after: the later one, of the same kind of model.
+        coordinates: safetensors; for each tensor that is changed a vector of flat indices, int64.
+        out: file or folder to write, as `after` is; it must not exist.
+        progress: called with the number of weights done since the last call.
+
+    Returns:
+        How many coordinates were chosen, and how many of these differed.
+
+    Raises:
+        CheckpointError: something cannot be read or does not fit; nothing is written.
+        OSError: it cannot be written; nothing is left.
+    """
+    if out.exists():
+        raise CheckpointError(f"{out} is there already; choose another --out")
+    old, new = alike([before, after])
+    sets = places(coordinates)
+    if unknown := sorted(sets.keys() - new.keys()):
+        raise CheckpointError(f"coordinates are of {unknown[0]!r}, which {after} has not; take its tensors' names")
+    chosen = {name: _indices(sets[name], name, new[name]) for name in sets}
+    for name in chosen:
+        if new[name].dtype not in DTYPES or old[name].dtype not in DTYPES:
+            raise CheckpointError(f"{name!r} is {new[name].dtype}; only floating-point tensors are put back")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=out.parent) as folder:
+        written = Path(folder) / out.name
+        if after.is_dir():
+            written.mkdir()
+            for file in after.iterdir():
+                if file.is_file():
+                    shutil.copyfile(file, written / file.name)
+        else:
+            shutil.copyfile(after, written)
+        changed = 0
+        for name, indices in chosen.items():
+            file = written / new[name].file.name if after.is_dir() else written
+            changed += _put_back(old[name], new[name], file, indices)
+            progress(new[name].size)
+        written.rename(out)
+    return sum(len(indices.unique()) for indices in chosen.values()), changed

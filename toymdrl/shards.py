@@ -1,0 +1,149 @@
+"""Safetensors checkpoints of any size, some rows at a time: one file, or a folder of shards with or without an index.
+
+The library maps whole files into memory. Here a tensor's bytes are read where the header says they are, so that memory
+does not grow with the checkpoint; the library still checks every header first.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from toymdrl.checkpoints import CheckpointError
+
+INDEX = "model.safetensors.index.json"
+CHUNK = 1 << 22
+"""Numbers read at a time, or one row if that is longer."""
+DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""Number formats that are read, by their name in the file."""
+INTEGERS = {"I64": torch.int64, "I32": torch.int32}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor's bytes are."""
+
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    """Of its first byte in the file."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return prod(self.shape)
+
+    @property
+    def row(self) -> int:
+        """Numbers in a row, a slice along the first dimension; 1 for a vector."""
+        return prod(self.shape[1:])
+
+    @property
+    def width(self) -> int:
+        """Bytes a number."""
+        return (DTYPES | INTEGERS)[self.dtype].itemsize
+
+    def chunks(self) -> Iterator[slice]:
+        """Runs of whole rows of about CHUNK numbers, as slices of the flat tensor."""
+        step = max(1, CHUNK // max(1, self.row)) * self.row
+        yield from (slice(at, min(at + step, self.size)) for at in range(0, self.size, step))
+
+    def read(self, part: slice) -> Tensor:
+        """Some of the numbers as they are stored, (numbers,).
+
+        Raises:
+            CheckpointError: the file has become shorter.
+        """
+        with open(self.file, "rb") as file:
+            file.seek(self.start + part.start * self.width)
+            data = bytearray(file.read((part.stop - part.start) * self.width))
+        if len(data) < (part.stop - part.start) * self.width:
+            raise CheckpointError(f"{self.file} ends too early; copy it again")
+        return torch.frombuffer(data, dtype=(DTYPES | INTEGERS)[self.dtype])
+
+
+def _files(path: Path) -> list[Path]:
+    """A checkpoint's safetensors files.
+
+    Raises:
+        CheckpointError: there are none, or the index names something else.
+    """
+    if not path.is_dir():
+        return [path]
+    index = path / INDEX
+    if not index.is_file():
+        if found := sorted(path.glob("*.safetensors")):
+            return found
+        raise CheckpointError(f"{path} holds no .safetensors file; give a file, or a folder of shards")
+    try:
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise CheckpointError(f"{index} is no index of shards ({type(error).__name__}); copy it again") from error
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
+            raise CheckpointError(f"{index} names a shard {name!r}; a shard is a .safetensors file beside it")
+    return sorted(path / name for name in names)
+
+
+def _header(file: Path) -> dict[str, Place]:
+    """The tensors of one file.
+
+    Raises:
+        CheckpointError: it is no safetensors file.
+    """
+    try:
+        with safe_open(file, framework="pt"):  # the library checks offsets, shapes and sizes
+            pass
+        with open(file, "rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            entries = json.loads(opened.read(length))
+        entries.pop("__metadata__", None)
+        return {
+            name: Place(file, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
+            for name, entry in entries.items()
+        }
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be read as safetensors ({error}); give a .safetensors file") from error
+
+
+def places(path: Path | str) -> dict[str, Place]:
+    """Every tensor of a checkpoint, by name.
+
+    Args:
+        path: a safetensors file, or a folder of shards.
+
+    Raises:
+        CheckpointError: what cannot be read, and what to give instead.
+    """
+    found: dict[str, Place] = {}
+    for file in _files(Path(path)):
+        for name, place in _header(file).items():
+            if name in found:
+                raise CheckpointError(f"tensor {name!r} is in {found[name].file} and in {file}; give one checkpoint")
+            found[name] = place
+    return found
+
+
+def alike(paths: Sequence[Path | str]) -> list[dict[str, Place]]:
+    """Checkpoints of one model: the same names and shapes, in the first one's order.
+
+    Raises:
+        CheckpointError: they are not.
+    """
+    found = [places(path) for path in paths]
+    for path, each in zip(paths, found, strict=True):
+        if wrong := sorted(found[0].keys() ^ each.keys()):
+            where = path if wrong[0] in each else paths[0]
+            raise CheckpointError(f"tensor {wrong[0]!r} is in {where} alone; give checkpoints of one model")
+        for name, place in each.items():
+            if place.shape != found[0][name].shape:
+                shapes = f"{found[0][name].shape} in {paths[0]}, {place.shape} in {path}"
+                raise CheckpointError(f"tensor {name!r} has shape {shapes}; give checkpoints of one model")
+    return [{name: each[name] for name in found[0]} for each in found]
