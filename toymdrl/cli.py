@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 DONE, FAILED, BAD_ARGUMENTS, INTERRUPTED = 0, 1, 2, 130
 
 
+def _one_line(message: object) -> str:
+    """A message without the line breaks and control characters that an argument or a file name may hold."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in f"toymdrl: {message}")
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line instead of a page of usage."""
-        self.exit(BAD_ARGUMENTS, f"toymdrl: {message}; see `{self.prog} --help`\n")
+        self.exit(BAD_ARGUMENTS, _one_line(f"{message}; see `{self.prog} --help`") + "\n")
 
 
 def _config(arguments: argparse.Namespace) -> "RunConfig":
@@ -293,10 +298,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         carry_out[arguments.command](arguments)
     except (ConfigError, RunError, CorruptFile, CheckpointError) as error:
-        print(f"toymdrl: {error}", file=sys.stderr)
+        print(_one_line(error), file=sys.stderr)
         return BAD_ARGUMENTS
     except (StageDivergedError, AnalysisError, OSError) as error:
-        print(f"toymdrl: {error}", file=sys.stderr)
+        print(_one_line(error), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interrupt:
         print(f"toymdrl: {interrupt or 'interrupted; nothing was begun'}", file=sys.stderr)

@@ -9,16 +9,13 @@ from string import Template
 from typing import Any
 
 from toymdrl import figures
-from toymdrl.claims import (
-    PAPER_AVERAGE_REFRESHED,
-    PAPER_MATH_AFTER_ALL,
-    PAPER_MATH_REFRESHED,
-)
+from toymdrl.claims import PAPER_AVERAGE_REFRESHED, PAPER_MATH_AFTER_ALL, PAPER_MATH_REFRESHED, claims
 from toymdrl.claimtable import SMALLEST_LOSS, claim_lines, signed
 from toymdrl.config import PRESETS, RunConfig, headline_domain
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import load_explanation
 from toymdrl.files import write_atomically
+from toymdrl.pipeline import everything, stages
 from toymdrl.runs import Checkpoint, RunDirectory, RunError
 from toymdrl.story import Chapter, chapters
 
@@ -225,10 +222,13 @@ def write_report(run: RunDirectory) -> list[Path]:
     """
     config, metrics = run.config, run.metrics()
     results = run.results() if (run.path / "results.json").exists() else None
-    if results is None or not results["complete"]:
+    plan = everything(config) if results and analysed(results["claims"]) else stages(config)
+    have = {entry["name"] for entry in results["checkpoints"]} if results else set()
+    if results is None or not results["complete"] or any(not have.issuperset(stage.keeps.values()) for stage in plan):
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
     # What results.json was written without is left out, also where an earlier session has made it.
     explanation = load_explanation(run) if analysed(results["claims"]) else None
+    results["claims"] = claims(config, results["checkpoints"], explanation)  # as measured, whatever the file says
     pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
     parts = chapters(results["claims"], explanation)
     embedded = {
