@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 
 from toymdrl import shards
 from toymdrl.analysis.edits import TOP, edit_of, jaccard, neuron_norms, top_mask
-from toymdrl.audit import STORED, Audit, audit, layer_of
+from toymdrl.audit import STORED, Audit, audit_checkpoints, layer_of
 from toymdrl.auditpage import as_json, page
 from toymdrl.checkpoints import CheckpointError
 from toymdrl.cli import main
@@ -78,7 +78,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def found(trained: Trained) -> Audit:
     base, a, b = trained.paths
-    return audit(base, {"a": a, "b": b})
+    return audit_checkpoints(base, {"a": a, "b": b})
 
 
 def test_the_whole_model_is_as_in_memory(trained: Trained, found: Audit) -> None:

@@ -143,7 +143,7 @@ class _Neurons:
         return found
 
 
-def audit(
+def audit_checkpoints(
     base: Path | str, others: Mapping[str, Path | str], progress: Callable[[int], object] = lambda _: None
 ) -> Audit:
     """Compare several trainings with the base that they all began from.

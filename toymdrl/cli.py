@@ -100,11 +100,16 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _report(arguments: argparse.Namespace) -> None:
+    from toymdrl.pipeline import everything, is_done, stages  # noqa: PLC0415
     from toymdrl.report import write_report  # noqa: PLC0415
-    from toymdrl.runs import RunDirectory  # noqa: PLC0415
+    from toymdrl.runs import RunDirectory, RunError  # noqa: PLC0415
 
     run = RunDirectory.open(arguments.run)
     with run.lock():
+        # A results.json that was edited may call itself complete.
+        plan = everything if run.checkpoints and "C2" in run.results()["claims"] else stages
+        if run.checkpoints and not all(is_done(run, stage) for stage in plan(run.config)):
+            raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
         for page in write_report(run):
             print(f"wrote {page}")
 
@@ -193,7 +198,7 @@ def _audit(arguments: argparse.Namespace) -> None:
 
     from tqdm import tqdm  # noqa: PLC0415
 
-    from toymdrl.audit import audit  # noqa: PLC0415
+    from toymdrl.audit import audit_checkpoints  # noqa: PLC0415
     from toymdrl.auditpage import as_json, page  # noqa: PLC0415
     from toymdrl.files import write_atomically  # noqa: PLC0415
     from toymdrl.shards import alike  # noqa: PLC0415
@@ -202,7 +207,7 @@ def _audit(arguments: argparse.Namespace) -> None:
     first, *_ = alike([arguments.base, *others.values()])  # what does not fit is refused before a bar is drawn
     total = sum(place.size for place in first.values())
     with tqdm(total=total, unit_scale=True, unit=" weights", disable=arguments.quiet, dynamic_ncols=True) as bar:
-        found = audit(arguments.base, others, bar.update)
+        found = audit_checkpoints(arguments.base, others, bar.update)
     if arguments.json:
         write_atomically(arguments.json, json.dumps(as_json(found), indent=1) + "\n")
     print("\n".join(page(found)))
