@@ -79,7 +79,11 @@ def _include(_: Sphinx, name: str, source: list[str]) -> None:
 
 def _escape(_: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
     """Docstrings are plain text with `names`: keep what reStructuredText would take for markup."""
+    example = False
     for index, line in enumerate(lines):
+        example = line.lstrip().startswith(">>>") or (example and bool(line.strip()))
+        if example:
+            continue
         parts = re.split(r"(`+[^`]+`+)", line)
         for place, part in enumerate(parts):
             if part.startswith("`"):

@@ -155,6 +155,17 @@ def audit_checkpoints(
 
     Raises:
         CheckpointError: a file cannot be read, or they are not of one model.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from safetensors.torch import save_file
+        >>> with TemporaryDirectory() as folder:
+        ...     base, math = (Path(folder) / f"{name}.safetensors" for name in ("base", "math"))
+        ...     save_file({"w": torch.ones(4)}, base)
+        ...     save_file({"w": torch.tensor([1.0, 1.0, 1.0, 3.0])}, math)
+        ...     found = audit_checkpoints(base, {"math": math})
+        >>> found.edits["math"][""].unchanged["as stored"], found.edits["math"][""].squared
+        (0.75, 4.0)
     """
     names = list(others)
     first, *rest = alike([base, *others.values()])

@@ -20,6 +20,17 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
 
     Raises:
         CheckpointError: a file cannot be read, or has other tensors or shapes than the first.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from safetensors.torch import save_file
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "a.safetensors"
+        ...     save_file({"w": torch.ones(2, dtype=torch.float16)}, file)
+        ...     (found,) = read_checkpoints([file])
+        >>> found["w"]
+        tensor([1., 1.])
     """
     found: list[dict[str, Tensor]] = []
     for path in paths:
@@ -46,6 +57,10 @@ def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:
 
     Raises:
         CheckpointError: a parameter is missing, or of another shape.
+
+    Example:
+        >>> as_vector(nn.Linear(2, 1), {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
+        tensor([1., 1., 0.])
     """
     pieces = []
     for name, weight in module.named_parameters():

@@ -34,7 +34,13 @@ class AnalysisConfig:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run's numbers."""
+    """Everything that decides a run's numbers.
+
+    Example:
+        >>> config = replace(PRESETS["laptop"], seed=3, order=("math", "qa"))
+        >>> validate(config).grpo.steps
+        50
+    """
 
     preset: str = "laptop"
     seed: int = 0

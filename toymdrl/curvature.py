@@ -89,7 +89,16 @@ def _second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
 
 
 def gradient(module: nn.Module, loss: Loss) -> Tensor:
-    """Gradient of the loss, (coordinates,)."""
+    """Gradient of the loss, (coordinates,).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> bowl = nn.Linear(2, 1, bias=False)
+        >>> _ = nn.init.ones_(bowl.weight)
+        >>> gradient(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
+        tensor([1., 3.])
+    """
     check(module, loss)
     total = torch.zeros_like(read(module))
     for part in parts(loss, module):
@@ -98,7 +107,16 @@ def gradient(module: nn.Module, loss: Loss) -> Tensor:
 
 
 class Hessian:
-    """The Hessian of a loss at the parameters that the module has now, as an operator on flat vectors."""
+    """The Hessian of a loss at the parameters that the module has now, as an operator on flat vectors.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> bowl = nn.Linear(2, 1, bias=False)
+        >>> hessian = Hessian(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
+        >>> hessian @ torch.tensor([1.0, 1.0])
+        tensor([1., 3.])
+    """
 
     def __init__(self, module: nn.Module, loss: Loss, *, keep_graph: bool = True) -> None:
         """With `keep_graph`, build the gradient's graph now, for all products."""
@@ -154,6 +172,15 @@ def top_eigenpairs(
         pairs: how many; fewer than coordinates.
         tolerance: residual, relative to the eigenvalue, at which to stop; `residuals` measures what was reached.
         which: "LM", or "SA" for the smallest eigenvalues, negative ones first.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> bowl = nn.Linear(4, 1, bias=False)
+        >>> curved = torch.tensor([1.0, -8.0, 3.0, 0.5])
+        >>> found = top_eigenpairs(Hessian(bowl, lambda module: (module.weight.square() * curved).sum() / 2), 2)
+        >>> found.values.round(2)
+        array([-8.,  3.])
     """
     weight = trainable(hessian.module)[0]
     dtype = np.float64 if weight.dtype == torch.float64 else np.float32
@@ -241,6 +268,17 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
     Args:
         module: whose parameters.
         logprobs: yields the log-probability of each sample, as a scalar with a graph of its own.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> coin = nn.Linear(1, 2, bias=False)
+        >>> _ = nn.init.zeros_(coin.weight)
+        >>> def logprobs(module):  # heads once, tails once
+        ...     for side in (0, 1):
+        ...         yield module(torch.ones(1)).log_softmax(-1)[side]
+        >>> fisher_diagonal(coin, logprobs)
+        tensor([0.2500, 0.2500])
     """
     total, samples = torch.zeros_like(read(module)), 0
     for logp in parts(logprobs, module):

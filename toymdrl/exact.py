@@ -71,7 +71,17 @@ def _chunks(problems: int, columns: int) -> list[slice]:
 
 
 class ExpectedReward:
-    """J(theta), the mean over problems of the expected reward of one sampled answer, in [0, 1]."""
+    """J(theta), the mean over problems of the expected reward of one sampled answer, in [0, 1].
+
+    Example:
+        >>> from toymdrl.domains import DOMAINS, problems
+        >>> from toymdrl.model import ModelConfig
+        >>> from toymdrl.streams import stream
+        >>> policy = Policy(ModelConfig(layers=1, width=8, heads=1, neurons=8), stream("example"))
+        >>> expected = ExpectedReward(problems(DOMAINS["qa"], "eval").subset(slice(10)))
+        >>> 0 < expected(policy).item() < 0.1  # with its graph: it can be differentiated twice
+        True
+    """
 
     def __init__(self, these: Problems) -> None:
         self.problems = these
@@ -114,7 +124,14 @@ class ExpectedReward:
 
 
 def score(policy: Policy, objective: ExpectedReward) -> float:
-    """100 x expected reward: the score that every table shows."""
+    """100 x expected reward: the score that every table shows.
+
+    Example:
+        >>> from toymdrl.course import warm_start
+        >>> from toymdrl.domains import DOMAINS, problems
+        >>> round(score(warm_start(), ExpectedReward(problems(DOMAINS["math"], "eval"))))
+        64
+    """
     with torch.no_grad():
         return 100 * sum(float(part) for part in objective.parts(policy))
 

@@ -37,7 +37,13 @@ from toymdrl.rollout import Rollout, answer_log_policy
 
 @dataclass(frozen=True)
 class GRPOConfig:
-    """One stage of RL."""
+    """One stage of RL.
+
+    Example:
+        >>> config = GRPOConfig(steps=100, learning_rate=1e-3)
+        >>> [round(learning_rate(config, step), 5) for step in (0, 50, 99)]
+        [0.001, 0.0005, 1e-05]
+    """
 
     steps: int = 50
     prompts: int = 32

@@ -18,7 +18,12 @@ from toymdrl.vocab import TOKENS
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a policy; the defaults have about 170,000 parameters."""
+    """Sizes of a policy; the defaults have about 170,000 parameters.
+
+    Example:
+        >>> ModelConfig(width=128, neurons=384).heads
+        4
+    """
 
     layers: int = 3
     width: int = 64
@@ -105,7 +110,15 @@ class Block(nn.Module):
 
 
 class Policy(nn.Module):
-    """Tokens in a forest to logits of the token that follows each column."""
+    """Tokens in a forest to logits of the token that follows each column.
+
+    Example:
+        >>> from toymdrl.forest import chain
+        >>> from toymdrl.streams import stream
+        >>> policy = Policy(ModelConfig(), stream("example"))
+        >>> policy(torch.zeros(5, 8, dtype=torch.int64), chain(8)).shape
+        torch.Size([5, 8, 39])
+    """
 
     def __init__(self, config: ModelConfig, generator: torch.Generator | None = None) -> None:
         """Random weights from `generator`: normal, of standard deviation 1 / sqrt(fan-in), residual branches damped."""

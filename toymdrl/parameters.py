@@ -16,6 +16,13 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
     Raises:
         ValueError: there is none.
+
+    Example:
+        >>> from torch import nn
+        >>> module = nn.Linear(2, 1)
+        >>> _ = module.bias.requires_grad_(False)
+        >>> [tuple(weight.shape) for weight in trainable(module)]
+        [(1, 2)]
     """
     found = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if not found:
@@ -42,13 +49,28 @@ def unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 
 @torch.no_grad()
 def read(module: nn.Module) -> Tensor:
-    """A copy of the parameters, (coordinates,)."""
+    """A copy of the parameters, (coordinates,).
+
+    Example:
+        >>> from torch import nn
+        >>> read(nn.Linear(2, 1)).shape
+        torch.Size([3])
+    """
     return flatten([parameter.detach() for parameter in trainable(module)]).clone()
 
 
 @torch.no_grad()
 def write(module: nn.Module, vector: Tensor) -> None:
-    """Overwrite the parameters by a vector (coordinates,)."""
+    """Overwrite the parameters by a vector (coordinates,).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> module = nn.Linear(2, 1)
+        >>> write(module, torch.tensor([1.0, 2.0, 3.0]))
+        >>> module.bias.item()
+        3.0
+    """
     parameters = trainable(module)
     for parameter, piece in zip(parameters, unflatten(vector, parameters), strict=True):
         parameter.copy_(piece)
@@ -56,7 +78,17 @@ def write(module: nn.Module, vector: Tensor) -> None:
 
 @contextmanager
 def at(module: nn.Module, vector: Tensor) -> Iterator[None]:
-    """The module with other parameters, (coordinates,), for a while."""
+    """The module with other parameters, (coordinates,), for a while.
+
+    Example:
+        >>> from torch import nn
+        >>> module = nn.Linear(1, 1)
+        >>> write(module, torch.zeros(2))
+        >>> with at(module, read(module) + 1):
+        ...     inside = read(module)
+        >>> inside, read(module)
+        (tensor([1., 1.]), tensor([0., 0.]))
+    """
     before = read(module)
     write(module, vector)
     try:

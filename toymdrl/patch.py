@@ -25,6 +25,13 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
         module: whose parameters are counted, in the order of `parameters.trainable`.
         chosen: indices into the flat vector, (count,).
         file: safetensors; one int64 vector of flat indices a parameter.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:  # the flat vector is weight (2), then bias (1)
+        ...     save_coordinates(nn.Linear(2, 1), torch.tensor([0, 2]), Path(folder) / "set.safetensors")
+        ...     sorted(places(Path(folder) / "set.safetensors"))
+        ['bias', 'weight']
     """
     found, start = {}, 0
     known = {id(parameter) for parameter in trainable(module)}
@@ -88,6 +95,16 @@ def roll_back(
     Raises:
         CheckpointError: something cannot be read or does not fit; nothing is written.
         OSError: it cannot be written; nothing is left.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     old, new, chosen, out = (Path(folder) / f"{name}.safetensors" for name in ("old", "new", "set", "out"))
+        ...     save_file({"w": torch.zeros(3)}, old)
+        ...     save_file({"w": torch.ones(3)}, new)
+        ...     save_file({"w": torch.tensor([1])}, chosen)
+        ...     roll_back(old, new, chosen, out)
+        (1, 1)
     """
     if out.exists():
         raise CheckpointError(f"{out} is there already; choose another --out")

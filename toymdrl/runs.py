@@ -57,7 +57,16 @@ def code() -> str:
 
 
 class RunDirectory:
-    """One run on disk. Hold `lock()` while writing."""
+    """One run on disk. Hold `lock()` while writing.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from toymdrl.config import PRESETS
+        >>> with TemporaryDirectory() as folder:  # of a run that is there: RunDirectory.open(path)
+        ...     run = RunDirectory.create(Path(folder), PRESETS["smoke"])
+        ...     run.config.preset, run.checkpoints
+        ('smoke', [])
+    """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         """See `create` and `open`."""

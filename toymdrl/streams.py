@@ -10,7 +10,12 @@ import torch
 
 
 def stream(*purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
-    """A fresh generator for one purpose, such as ``stream(seed, "math", "rollout")``."""
+    """A fresh generator for one purpose, such as ``stream(seed, "math", "rollout")``.
+
+    Example:
+        >>> torch.equal(torch.rand(3, generator=stream(0, "math")), torch.rand(3, generator=stream(0, "math")))
+        True
+    """
     text = "/".join(str(part) for part in purpose)
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
     return torch.Generator(device=device).manual_seed(seed)

@@ -122,6 +122,14 @@ def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpos
         config: steps, rates and the rest.
         seed: the run's seed.
         purpose: tells this stage's random stream from those of other stages on the same domain.
+
+    Example:
+        >>> from toymdrl.course import scores, warm_start
+        >>> stage = reinforce(warm_start(), "math", GRPOConfig(steps=3), seed=0, purpose="example")
+        >>> while stage.step < stage.steps:
+        ...     metrics = stage.advance()
+        >>> scores(stage.policy)["math"] > scores(warm_start())["math"]
+        True
     """
     device = policy.head.weight.device
     generator = stream(seed, domain, purpose, "rollout", device=device)

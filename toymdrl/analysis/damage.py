@@ -101,6 +101,15 @@ def decompose(
         start: parameters at the end of its training, (coordinates,).
         updates: what was added later, each (coordinates,), by name.
         earlier: the earlier domain's name.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> module = nn.Linear(1, 1, bias=False)  # its loss below is w + 3 w^2
+        >>> loss = lambda module: (module.weight + 3 * module.weight.square()).sum()
+        >>> (pair,) = decompose(module, loss, torch.tensor([0.0]), {"B": torch.tensor([2.0])}, earlier="A")
+        >>> round(pair.first, 3), round(pair.second, 3), round(pair.actual, 3)
+        (2.0, 12.0, 14.0)
     """
     with at(module, start):
         before = value(module, loss)

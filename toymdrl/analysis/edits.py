@@ -99,7 +99,14 @@ def neuron_norms(delta: Tensor, neurons: Tensor) -> Tensor:
 
 
 def edit_of(domain: str, before: Tensor, after: Tensor) -> Edit:
-    """Measure one edit, from parameter vectors (coordinates,)."""
+    """Measure one edit, from parameter vectors (coordinates,).
+
+    Example:
+        >>> before = torch.tensor([1.0, 1.0])
+        >>> edit = edit_of("math", before, before + torch.tensor([0.001, 0.02]))
+        >>> edit.unchanged["float32"], edit.unchanged["bfloat16"]
+        (0.0, 0.5)
+    """
     delta = after - before
     moved, size = delta.abs(), before.abs()
     relative = moved / size.clamp(min=torch.finfo(size.dtype).tiny)

@@ -84,6 +84,13 @@ def problems(domain: Domain, split: Split) -> Problems:
 
     Raises:
         ValueError: an unknown split.
+
+    Example:
+        >>> from toymdrl.domains import DOMAINS
+        >>> from toymdrl.vocab import decode
+        >>> these = problems(DOMAINS["math"], "eval")
+        >>> len(these), decode(these.prompts[0])
+        (1024, 'M12+76=')
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; choose one of {', '.join(SPLITS)}")
