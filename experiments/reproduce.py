@@ -10,6 +10,7 @@ The rows of the package's own results are in experiments/results/, which `--comp
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -102,7 +103,7 @@ def reproduce(
         rows = [row for task in tasks[name] if (row := task.row(out)) is not None]
         command = f"toymdrl reproduce --seeds {len(seeds)} --first-seed {seeds.start} --preset {preset}"
         about = {"command": command + (f" --questions {name}" if name != CLAIMS else "")}
-        config = PRESETS[preset]
+        config = replace(PRESETS[preset], threads=1)
         stored = {**about, "provenance": provenance(config), "rows": rows}
         write_atomically(result_file(out, name), json.dumps(stored, indent=1) + "\n")
         _draw(name, rows, out)

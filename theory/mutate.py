@@ -114,17 +114,28 @@ def _users(function: str) -> list[str]:
 
 
 def passes(tests: list[str], file: str = "", source: str = "") -> bool:
-    """Whether tests pass on a copy of the tree in which one file of bounds has another source."""
+    """Whether tests pass on a copy of the tree in which one file of the package has another source.
+
+    Args:
+        tests: paths from the root.
+        file: the file, from toymdrl/; none to try the tree as it is.
+        source: what it holds.
+    """
     with TemporaryDirectory() as folder:
-        for package in ("toymdrl", "theory"):
+        for package in ("toymdrl", "theory", "tests"):
             shutil.copytree(ROOT / package, Path(folder) / package, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "pyproject.toml", folder)
         if file:
-            (Path(folder) / "toymdrl" / "bounds" / file).write_text(source, encoding="utf-8")
+            (Path(folder) / "toymdrl" / file).write_text(source, encoding="utf-8")
         options = ["-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--hypothesis-profile", "mutate"]
         command = [sys.executable, "-m", "pytest", *options, *tests]
         quiet = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(command, cwd=folder, env=quiet, capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=quiet, capture_output=True, text=True, check=False, timeout=900
+            )
+        except subprocess.TimeoutExpired:  # a mutant that hangs is noticed too
+            return False
     if done.returncode not in (0, 1):
         raise SystemExit(f"pytest could not run with {file or 'nothing'} mutated:\n{done.stdout[-2000:]}")
     return done.returncode == 0
@@ -133,7 +144,7 @@ def passes(tests: list[str], file: str = "", source: str = "") -> bool:
 def survives(mutant: Mutant) -> bool:
     """Whether all theory tests that use the mutated function pass all the same."""
     tests = _users(mutant.function)
-    return not tests or passes(tests, mutant.file, mutant.source)
+    return not tests or passes(tests, f"bounds/{mutant.file}", mutant.source)
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """All benchmarks, one after the other, and BENCH.md from them.
 
-python -m experiments.bench --rivals build/rivals/bin/python      # ten minutes, on a machine that does nothing else
+python -m experiments.bench --rivals build/rivals/bin/python      # half an hour, on a machine that does nothing else
 
 grpo_step.py needs the extra `bench`; curvature.py its rivals' environment, see its docstring; population.py a CUDA GPU.
 What cannot run keeps its last result.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-DESCRIPTION = """All benchmarks, then BENCH.md: ten minutes, on a machine that does nothing else. Overwrites
+DESCRIPTION = """All benchmarks, then BENCH.md: half an hour, on a machine that does nothing else. Overwrites
 experiments/results/bench_*.json; what cannot run here (without TRL, --rivals or a GPU) keeps its last result."""
 HERE = Path(__file__).parent
 
@@ -24,7 +24,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=DESCRIPTION)
     parser.add_argument("--rivals", type=Path, metavar="PYTHON", help="interpreter that has curvlinops and PyHessian")
     rivals = parser.parse_args().rivals
-    plan = [(sys.executable, name) for name in ("steps.py", "grpo_step.py", "growth.py", "laptop_run.py")]
+    plan = [(sys.executable, name) for name in ("steps.py", "grpo_step.py", "growth.py", "laptop_run.py", "workers.py")]
     if rivals:
         plan.append((str(rivals), "curvature.py"))
     if torch.cuda.is_available():

@@ -44,6 +44,9 @@ def bands(steps: Any, curvature: Any, growth: Any, run: Any) -> dict[str, bool]:
     found["the run under 75 s without analysis"] = run["bands"]["without analysis"]
     found["the run under 200 s with it"] = run["bands"]["in all"]
     found["sixteen seeds within 3 times one seed, GPU"] = read("population")["ratio"] <= 3
+    workers = read("workers")
+    found["two workers at most 0.6 of one's time"] = workers["runs"]["ratio"] <= 0.6
+    found["the audit's memory under 2 GiB"] = workers["audit"]["peak_mib"] < 2048
     found["a GRPO step 3 times as fast as TRL's"] = read("grpo_step")["ratio"] >= 3
     return found
 
@@ -51,7 +54,7 @@ def bands(steps: Any, curvature: Any, growth: Any, run: Any) -> dict[str, bool]:
 def page() -> str:
     """The tables."""
     steps, curvature, growth, run = read("steps"), read("curvature"), read("growth"), read("run")
-    step, population = read("grpo_step"), read("population")
+    step, population, workers = read("grpo_step"), read("population"), read("workers")
     judged = bands(steps, curvature, growth, run)
     low, high = step["ratio_quartiles"]
     lines = [
@@ -116,6 +119,11 @@ def page() -> str:
         f"({population['seconds']['one']:.0f} s; `population.py`). {len(population['rows'])} of them, analysed there, "
         f"agree with the CPU in {sum(b['here'] == b['cpu'] for b in population['bands'].values())} of the "
         f"{len(population['bands'])} verdicts compared: an earlier form of the rules of [claims.py](claims.py).",
+        "",
+        f"Eight runs take two workers {workers['runs']['ratio']:.2f} of one's time "
+        f"({workers['runs']['two workers']:.0f} of {workers['runs']['one worker']:.0f} s). `toymdrl audit` compares two "
+        f"checkpoints of {workers['audit']['weights'] / 1e9:.1f} billion weights in {workers['audit']['seconds']:.0f} s and "
+        f"{workers['audit']['peak_mib']:.0f} MiB (`workers.py`).",
         "",
         "| band | |",
         "|---|---|",

@@ -1,0 +1,136 @@
+"""Would the tests notice? Each line of the core is broken in every small way; some test must then fail.
+
+A mutant swaps one operator, comparison or boolean, moves a constant, negates or drops a condition, or skips a statement
+of grpo.py, exact.py or curvature.py; that file's tests must fail. What survives is listed in EXPLAINED with the reason.
+(The bounds have their own: theory/mutate.py.)
+
+    python -m tests.mutate                 # about half an hour on two cores
+    python -m tests.mutate grpo.py         # one file
+"""
+
+import ast
+import copy
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from tqdm import tqdm
+
+from theory.mutate import ROOT, WORKERS, passes
+
+TESTS = {
+    "grpo.py": ["tests/test_grpo.py"],
+    "exact.py": ["tests/test_exact.py"],
+    "curvature.py": ["tests/test_curvature.py"],
+}
+EXPLAINED: dict[str, str] = {}
+"""Survivors, by file, line's text and change, and the reason."""
+
+_SWAPS: dict[type, type] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+
+
+def _docstrings(tree: ast.AST) -> set[ast.AST]:
+    return {
+        node.body[0].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and isinstance(node.body[0], ast.Expr)
+    }
+
+
+def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    """Every node that can be broken, and how; the same order each time."""
+    words = _docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and type(node.op) in _SWAPS and not isinstance(node.op, ast.BitOr):
+            yield node, "operator"
+        if isinstance(node, ast.Compare) and type(node.ops[0]) in _SWAPS:
+            yield node, "comparison"
+        if isinstance(node, ast.BoolOp):
+            yield node, "boolean"
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
+            yield node, "dropped sign"
+        if isinstance(node, ast.Constant) and node not in words and isinstance(node.value, bool | int | float):
+            yield node, "constant"
+        if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
+            yield node, "skipped"
+        if isinstance(node, ast.If | ast.IfExp):
+            yield node, "condition"
+
+
+class _Break(ast.NodeTransformer):
+    """Applies one change."""
+
+    def __init__(self, target: ast.AST, how: str) -> None:
+        self.target, self.how = target, how
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """The node, broken if it is the target."""
+        if node is not self.target:
+            return self.generic_visit(node)
+        if self.how == "skipped":
+            return ast.Pass()
+        if isinstance(node, ast.BinOp | ast.BoolOp):
+            node.op = _SWAPS[type(node.op)]()
+        elif isinstance(node, ast.Compare):
+            node.ops[0] = _SWAPS[type(node.ops[0])]()
+        elif isinstance(node, ast.UnaryOp):
+            return node.operand
+        elif isinstance(node, ast.Constant):
+            node.value = not node.value if isinstance(node.value, bool) else node.value + 1  # type: ignore[operator]
+        elif isinstance(node, ast.If | ast.IfExp):
+            node.test = ast.UnaryOp(ast.Not(), node.test)
+        return node
+
+
+def mutants(file: str) -> Iterator[tuple[str, str]]:
+    """What each mutant of a file changes, and its source."""
+    text = (ROOT / "toymdrl" / file).read_text(encoding="utf-8")
+    tree, lines = ast.parse(text), text.splitlines()
+    for index, (node, how) in enumerate(_changes(tree)):
+        fresh = copy.deepcopy(tree)
+        target = list(_changes(fresh))[index][0]
+        line = lines[node.lineno - 1].strip()  # type: ignore[attr-defined]
+        name = f"{file}: {how} {ast.unparse(node)!r} in {line!r}" if how != "skipped" else f"{file}: skipped {line!r}"
+        yield name, ast.unparse(ast.fix_missing_locations(_Break(target, how).visit(fresh)))
+
+
+def main() -> int:
+    """Try them all; the number of survivors that nothing explains."""
+    files = sys.argv[1:] or list(TESTS)
+    survivors, count = [], 0
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for file in files:
+            if not passes(TESTS[file]):
+                raise SystemExit(f"{TESTS[file]} fail as they are")
+            made = list(mutants(file))
+            count += len(made)
+            found = pool.map(lambda mutant, file=file: passes(TESTS[file], file, mutant[1]), made)
+            for (name, _), alive in zip(made, tqdm(found, total=len(made), desc=file), strict=True):
+                if alive:
+                    reason = next((why for start, why in EXPLAINED.items() if name.startswith(start)), None)
+                    survivors.append(reason)
+                    print(f"survives: {name}{f' ({reason})' if reason else ''}", flush=True)
+    unexplained = survivors.count(None)
+    print(f"{count} mutants, {count - len(survivors)} noticed, {len(survivors)} survive, {unexplained} unexplained")
+    return unexplained
+
+
+if __name__ == "__main__":
+    sys.exit(main())
