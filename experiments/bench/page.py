@@ -121,9 +121,9 @@ def page() -> str:
         f"{len(population['bands'])} verdicts compared: an earlier form of the rules of [claims.py](claims.py).",
         "",
         f"Eight runs take two workers {workers['runs']['ratio']:.2f} of one's time "
-        f"({workers['runs']['two workers']:.0f} of {workers['runs']['one worker']:.0f} s). `toymdrl audit` compares two "
-        f"checkpoints of {workers['audit']['weights'] / 1e9:.1f} billion weights in {workers['audit']['seconds']:.0f} s and "
-        f"{workers['audit']['peak_mib']:.0f} MiB (`workers.py`).",
+        f"({workers['runs']['two workers']:.0f} of {workers['runs']['one worker']:.0f} s). `toymdrl audit` compares "
+        f"two checkpoints of {workers['audit']['weights'] / 1e9:.1f} billion weights in "
+        f"{workers['audit']['seconds']:.0f} s and {workers['audit']['peak_mib']:.0f} MiB (`workers.py`).",
         "",
         "| band | |",
         "|---|---|",

@@ -1,8 +1,8 @@
 """Do two workers halve the time of eight runs? And what does an audit of a large checkpoint cost?
 
-Measured   Wall seconds of eight laptop runs (all stages and controls, no analysis) by `toymdrl reproduce`'s own tasks, with
-           one worker and with two; the workers' start included.
-           `toymdrl audit` of two sharded bfloat16 checkpoints of a billion weights: wall seconds and peak memory (Linux).
+Measured   Wall seconds of eight laptop runs (all stages and controls, no analysis) by `toymdrl reproduce`'s own tasks,
+           with one worker and with two; the workers' start included.
+           `toymdrl audit` of two sharded bfloat16 checkpoints of a billion weights: seconds and peak memory (Linux).
 Bands      Two workers at most 0.6 of one's time, on 2 idle cores. The audit's peak memory under 2 GiB.
 
     python experiments/bench/workers.py       # a quarter of an hour, 4 GB of disk; writes ../results/bench_workers.json
@@ -45,7 +45,8 @@ def runs(workers: int) -> float:
 
 def checkpoint(folder: Path, name: str) -> int:
     """Write a checkpoint; how many weights."""
-    generator, places, count = stream(name), {}, 0
+    generator, count = stream(name), 0
+    places: dict[str, str] = {}
     folder.mkdir()
     for layer in range(LAYERS):
         shapes = {f"mlp.{part}_proj": (NEURONS, WIDTH) for part in ("gate", "up")} | {"mlp.down_proj": (WIDTH, NEURONS)}
