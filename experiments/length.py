@@ -45,6 +45,9 @@ RULES = [
     Rule("length", "Math gained by 30 Re-Math steps less by the control's", "repaired", above=0),
     Rule("length", "the other domains' mean change by 30 Re-Math steps", "paid", above=-1.5),
 ]
+READING = """Math is fifty times as sharp along its conflict drift as the other domains together, so T6(d)'s best share
+is nearly all of it, as observed. In training the first three steps win most; what comes later is slower and mostly
+teaches Math anew. Refreshes of QA and CW, which had lost little, cost Math some."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:

@@ -32,6 +32,8 @@ RULES = [
     Rule("orders", "points between the best and the worst order's average", "spread", above=1),
     Rule("orders", "points that a domain scores more as last than as first", "recency", above=0),
 ]
+READING = """Interference is asymmetric, and the domain that is hit decides more than the one that hits: Math loses
+most, to whatever follows it, and harms little. The last domain trained is the best off."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:

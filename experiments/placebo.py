@@ -43,6 +43,11 @@ RULES = [
     Rule("placebo", "points that the true stages cost Math", "true", above=0).against("placebo", "the placebo"),
     Rule("placebo", "the placebo's harm over the true one's", "share", above=-1, below=0.5),
 ]
+READING = """The surprise of this page. A stage on shuffled rewards learns nothing, and stretched to the same length it
+harms Math as much as the true stage. A random direction, or the true update's own coordinates shuffled, does not. So
+the harm is not in what QA teaches; it is in moving the weights through gradients of QA's answers at all, which lie
+in directions that Math's loss is sensitive to, whichever sign the rewards give them. Second-order harm has no sign
+(T12): it fits the theory, though not the word interference."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:

@@ -156,6 +156,7 @@ def page(out: Path, judged: Sequence[str]) -> list[str]:
         "## Every rule",
         "",
         *claims.page(rows),
+        *(["", f"**Read afterwards.** {claims.READING}"] if out == HERE else []),  # of our own seeds
     ]
     for name in QUESTIONS:
         if not (found := read_rows(out, name)):
@@ -172,6 +173,8 @@ def page(out: Path, judged: Sequence[str]) -> list[str]:
         ]
         if hasattr(module, "figure"):
             lines += ["", f"![{module.TITLE}](results/{name}.png)"]
+        if out == HERE and hasattr(module, "READING"):
+            lines += ["", f"**Read afterwards.** {module.READING}"]
     if beside := literature.lines({name: read_rows(out, name) for name in QUESTIONS}):
         lines += ["", "## Beside the literature", "", *beside]
     return lines

@@ -78,6 +78,10 @@ RULES = [
     Rule("rivals", "average score, refresh within the same steps, less replay's", "refresh within − replay", above=0),
     Rule("rivals", "the same, less joint training's", "refresh within − joint", above=0),
 ]
+READING = """Refresh and rollback, which come after the fact, keep most of Math at no cost to QA and CW, and beat
+shrinking, KL, EWC, a little replay and merging. They do not beat training on everything at once, with or without
+PCGrad, which is the best of all where all prompts are at hand from the start. The paper's "best average of all" is
+about the checkpoints of one sequence."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:

@@ -1,10 +1,10 @@
-"""Write the README's table of claims from the committed results: python -m experiments.readme."""
+"""Write REPRODUCTION.md and the README's table of claims from the committed results: python -m experiments.pages."""
 
 import re
 from pathlib import Path
 
 from experiments import claims
-from experiments.reproduce import CLAIMS, HERE, pilot, read_rows
+from experiments.reproduce import CLAIMS, HERE, page, pilot, read_rows
 from toymdrl.claims import PAPER
 from toymdrl.files import write_atomically
 
@@ -18,7 +18,8 @@ def table() -> str:
 
 
 def main() -> None:
-    """Write it in."""
+    """Write both."""
+    write_atomically(HERE / "REPRODUCTION.md", "\n".join(page(HERE, list(PAPER))) + "\n")
     text = README.read_text(encoding="utf-8")
     write_atomically(README, _TABLE.sub(lambda match: match[1] + table() + match[2], text))
 
