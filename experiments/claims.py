@@ -65,7 +65,7 @@ REPAIRED = [
     Rule("C9", "T5(a)'s along the direction, most of 5 steps", "directional_bound", below=3, every=True),
 ]
 """What of C9 can be proved (THEOREMS: theory/README.md); it decides nothing about the paper's inequality."""
-READING = """C3: nearly every weight moves in float32; see the question on number formats for when edits look sparse. C6:
+READING = """C3: nearly every weight moves in float32; the question on number formats tells when edits look sparse. C6:
 the correlation is there, but as much on neurons that the domains do not share, so nothing is special about shared
 routes. C9: the paper's inequality fails on some seeds because the subspace leaks; with the leak in the bound (T5) it
 holds on all. C12 holds for cycles of small exact steps, which is what was measured; long refreshes end at the last
