@@ -26,7 +26,11 @@ myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Each notebook runs once a state of the package: the cache's folder is named by a hash of its sources.
-sources = sorted((ROOT / "toymdrl").rglob("*.py")) + sorted((ROOT / "experiments" / "results").glob("*.json"))
+sources = (
+    sorted((ROOT / "toymdrl").rglob("*.py"))
+    + sorted((ROOT / "toymdrl" / "course").glob("*.safetensors"))
+    + sorted((ROOT / "experiments" / "results").glob("*.json"))
+)
 _digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(BOOK / "_build" / "cache" / _digest)
@@ -68,10 +72,11 @@ def _include(_: Sphinx, name: str, source: list[str]) -> None:
     if file := INCLUDED.get(name):
 
         def link(match: re.Match[str]) -> str:
-            words, target = match[1], (file.parent / match[2]).resolve()
+            path, hash_, place = match[2].partition("#")
+            target = (file.parent / path).resolve()
             if not target.is_file():  # a folder: no page can show it
-                return f"`{target.relative_to(ROOT)}`"
-            return f"[{words}](../{target.relative_to(ROOT).as_posix()})"
+                return f"`{target.relative_to(ROOT).as_posix()}`"
+            return f"[{match[1]}](../{target.relative_to(ROOT).as_posix()}{hash_}{place})"
 
         text = file.read_text(encoding="utf-8")
         source[0] = re.sub(r"\[([^\]]*)\]\((?!https?:|#)([^)]+)\)", link, text)

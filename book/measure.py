@@ -28,6 +28,7 @@ def seconds(notebook: Path) -> float:
 
 def main() -> None:
     """Measure and write."""
+    write_notebooks()
     total = 0.0
     for chapter in chapters():
         took = seconds(NOTEBOOKS / f"{chapter.stem}.ipynb")

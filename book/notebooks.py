@@ -51,6 +51,8 @@ def _cell(index: int, cell: Cell) -> dict[str, Any]:
     if kind == "code":
         made |= {"execution_count": None, "outputs": []}
         made["metadata"] = {"tags": list(cell.tags)} if cell.tags else {}
+        if "check" in cell.tags:  # folded: it holds hints and the course's own answer
+            made["metadata"]["jupyter"] = {"source_hidden": True}
     return made
 
 
@@ -77,7 +79,7 @@ def main() -> None:
     for chapter in chapters():
         target = (folder or NOTEBOOKS) / f"{chapter.stem}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(notebook(chapter, solutions=folder is None), encoding="utf-8")
+        target.write_text(notebook(chapter, solutions=folder is None), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

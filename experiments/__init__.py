@@ -15,6 +15,8 @@ precision.py   edits that a number format hides
 regime.py      where interference is absent, local, destructive
 widths.py      does the conflict subspace grow with the model?
 mixture.py     GRPO on several domains in every step
+pages.py       REPRODUCTION.md and the README's table, from the results
+faults.py      what a machine can do to a run, done to it
 literature.py  where others disagree, and where the evidence falls
 own_model.py   a model of one's own
 bench/         how fast

@@ -7,7 +7,7 @@ Measured   QA and CW trained after Math as in the run, the accumulated update pr
            the largest Fisher diagonal put back to Math's checkpoint. Points of exact expected reward, unseen prompts.
 Control    A random subspace of 32 directions; a random 1 % of coordinates.
 Seeds      10 to 19.
-Band       RULES. Spared is the share of Math's loss without protection that does not happen.
+Band       RULES. Spared are the points of Math's loss without protection that do not happen.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,6 +26,7 @@ from toymdrl.model import Policy
 from toymdrl.parameters import read, write
 from toymdrl.pipeline import evaluate, load_policy
 from toymdrl.subject import Subject
+from toymdrl.training import copy_policy
 
 TITLE = "Causality: the later domains kept out of the conflict subspace"
 SECONDS = 60.0
@@ -91,7 +92,7 @@ def train_protected(
     start: Policy, config: RunConfig, setting: Setting, protection: Callable[[Tensor], Tensor]
 ) -> Policy:
     """A copy of Math's policy after all later stages, what it has moved so far protected after every step."""
-    own = read(start.requires_grad_(True))
+    own = read(copy_policy(start).requires_grad_(True))
 
     def keep_out(policy: Policy) -> None:
         write(policy, own + protection(read(policy) - own))

@@ -14,6 +14,8 @@ from scipy import stats
 Row = dict[str, Any]
 """What was measured in one setting, with the setting itself under "setting"."""
 Verdict = Literal["met", "not met", "open"]
+MOST_EXACT = 16
+"""Seeds whose 2^n sign choices are all tried."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,26 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def sign_flip(differences: Sequence[float]) -> float:
-    """Exact two-sided p of the hypothesis that each seed's difference could as well have had the other sign."""
+    """Two-sided p of the hypothesis that each seed's difference could as well have had the other sign.
+
+    Exact up to MOST_EXACT seeds, by as many random sign choices beyond; NaN if a difference is not finite.
+    """
     drawn = np.asarray(differences, dtype=np.float64)
+    if not np.isfinite(drawn).all():
+        return float("nan")
     if not drawn.any():
         return 1.0
-    found = stats.permutation_test((drawn,), np.mean, permutation_type="samples", n_resamples=2 ** len(drawn))
+    choices = 2 ** min(len(drawn), MOST_EXACT)
+    generator = np.random.default_rng(0)
+    found = stats.permutation_test(
+        (drawn,), np.mean, permutation_type="samples", n_resamples=choices, rng=generator, batch=2**12
+    )
     return float(found.pvalue)
+
+
+def cell(text: str) -> str:
+    """Text inside a Markdown table."""
+    return text.replace("|", "\\|")
 
 
 def holm(tests: Mapping[str, float]) -> dict[str, float]:
@@ -97,6 +113,8 @@ class Rule:
     def judge(self, rows: Sequence[Row]) -> Verdict:
         """Met if the interval (or every seed) is inside the band; not met if it is outside; else open."""
         values = [float(row[self.key]) for row in rows]
+        if not np.isfinite(values).all():
+            return "open"
         if self.every:
             return "met" if all(self.above < value < self.below for value in values) else "not met"
         found = interval(values)
@@ -138,9 +156,9 @@ def rule_table(rules: Sequence[Rule], rows: Sequence[Row]) -> list[str]:
         found, control, p = interval([row[rule.key] for row in rows]), "–", "–"
         if rule.control:
             control = f"{interval([row[rule.control] for row in rows])} {rule.versus}"
-            p = f"{sign_flip([row[rule.key] - row[rule.control] for row in rows]):.3f}"
+            p = f"{sign_flip([row[rule.key] - row[rule.control] for row in rows]):.3f}".replace("nan", "–")
         which = f" {rule.claim} |" if several else ""
-        lines.append(f"|{which} {rule.what} | {found} | {control} | {p} | {rule.band} | {rule.judge(rows)} |")
+        lines.append(f"|{which} {cell(rule.what)} | {found} | {control} | {p} | {rule.band} | {rule.judge(rows)} |")
     return lines
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from toymdrl import grpo
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.grpo import GRPOConfig
-from toymdrl.model import Policy
+from toymdrl.model import DivergenceError, Policy
 from toymdrl.parameters import flatten, trainable, unflatten
 from toymdrl.rollout import answer_log_policy, choose, sample
 from toymdrl.streams import stream
@@ -33,7 +33,7 @@ def mix(
 ) -> Training:
     """GRPO on several domains at once, from `policy`, which is trained in place.
 
-    With one domain and `total` it is `training.reinforce` to the last bit.
+    With one domain and `total` it is `training.reinforce` to the last bit. One update a rollout.
 
     Args:
         policy: where to start, and the KL term's reference.
@@ -62,6 +62,8 @@ def mix(
         for parameter, piece in zip(parameters, unflatten(combined, parameters), strict=True):
             parameter.grad = piece
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.gradient_norm)
+        if not bool(torch.isfinite(norm)):
+            raise DivergenceError(f"the gradient's norm is {float(norm)}")
         optimiser.step()
         return {"gradient_norm": float(norm)}
 

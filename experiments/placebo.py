@@ -4,6 +4,8 @@ Claim      None of the paper's: the question is how much of C1 any update of the
 Measured   From Math's checkpoint, one stage of B (QA, CW): what it costs Math, in points of exact expected reward of
            unseen prompts. Placebo: the same stage with every batch's rewards shuffled over its answers, so that they
            have the same distribution and teach nothing; its update is stretched to the length of the true one.
+           (The arm whose rewards are shuffled within each prompt's answers alone, so that prompts on which all answers
+           earn the same give no signal, as in the true stage, was added after the first had been seen.)
 Control    A Gaussian direction of that length; the true update with its coordinates shuffled within each tensor.
 Seeds      10 to 19.
 Band       RULES, on the mean over both B.
@@ -36,6 +38,7 @@ ARMS = {
     "true": "the stage itself",
     "placebo": "shuffled rewards, stretched",
     "placebo as it is": "shuffled rewards, as far as they went",
+    "within": "shuffled within each prompt's answers, stretched",
     "gaussian": "a Gaussian direction",
     "shuffled": "the update, coordinates shuffled",
 }
@@ -55,16 +58,23 @@ def settings(preset: str, seeds: range) -> list[Setting]:
     return [each for later in LATER for each in seeds_of(preset, seeds, later=later)]
 
 
-def _shuffled_rewards(start: Policy, domain: str, config: GRPOConfig, seed: int) -> Policy:
-    """The domain's stage, each batch's rewards shuffled over its answers."""
+def _shuffled_rewards(start: Policy, domain: str, config: GRPOConfig, seed: int, *, within: bool) -> Policy:
+    """The domain's stage, rewards shuffled over each batch's answers, or within each prompt's."""
     policy, reference = copy_policy(start).requires_grad_(True), copy_policy(start)
-    generator, prompts = stream(seed, domain, "placebo"), problems(DOMAINS[domain], "train")
+    generator, prompts = stream(seed, domain, "placebo", *["within"] * within), problems(DOMAINS[domain], "train")
 
     def work(optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
         rollout = sample(policy, prompts.subset(choose(prompts, config.prompts, generator)), config.group, generator)
-        places = torch.randperm(rollout.rewards.numel(), generator=generator)
-        blind = replace(rollout, rewards=rollout.rewards.flatten()[places].view_as(rollout.rewards))
-        return {"loss": grpo.update(policy, optimiser, blind, config, reference).loss}
+        if within:
+            order = torch.rand(rollout.rewards.shape, generator=generator).argsort(dim=1)
+            shuffled = rollout.rewards.gather(1, order)
+        else:
+            places = torch.randperm(rollout.rewards.numel(), generator=generator)
+            shuffled = rollout.rewards.flatten()[places].view_as(rollout.rewards)
+        blind = replace(rollout, rewards=shuffled)
+        for _ in range(config.updates):
+            metrics = grpo.update(policy, optimiser, blind, config, reference)
+        return {"loss": metrics.loss}
 
     return finish(Training(policy, work, lambda step: grpo.learning_rate(config, step), config.steps, generator))
 
@@ -75,7 +85,10 @@ def measure(setting: Setting, out: Path) -> Row:
     math = load_policy(run, "math")
     start, level = read(math), evaluate(math)["math"]
     delta = read(train(math, later, config.grpo, setting, "stage")) - start
-    blind = read(_shuffled_rewards(math, later, config.grpo, setting["seed"])) - start
+    blind, inside = (
+        read(_shuffled_rewards(math, later, config.grpo, setting["seed"], within=within)) - start
+        for within in (False, True)
+    )
     generator = stream(setting["seed"], later, "placebo controls")
     drawn = torch.randn(delta.shape, generator=generator)
     pieces = [piece.flatten() for piece in unflatten(delta, list(math.parameters()))]
@@ -89,6 +102,8 @@ def measure(setting: Setting, out: Path) -> Row:
         "true": harm(delta),
         "placebo": harm(blind * (delta.norm() / blind.norm())),
         "placebo as it is": harm(blind),
+        "within": harm(inside * (delta.norm() / inside.norm())),
+        "within_length": float(inside.norm()),
         "gaussian": harm(drawn * (delta.norm() / drawn.norm())),
         "shuffled": harm(mixed),
         "length": float(delta.norm()),

@@ -92,10 +92,11 @@ def _of_seed(by_place: dict[tuple[float, int], list[Row]], seed: int) -> Row:
     worth = [cell for cell in own.values() if cell["lost"] >= 1]
     lost = [cell["lost"] for cell in worth]
     off = [abs(np.log(max(cell["predicted"], 1e-3) / cell["lost"])) for cell in worth]
-    found: Row = {
-        f"ratio {rate:g} {steps}": own[rate, steps]["predicted"] / own[rate, steps]["lost"]
-        for rate, steps in ((RATES[0], 50), (2e-3, 50))
-    }
+    found: Row = {}
+    for place in ((RATES[0], 50), (2e-3, 50)):
+        known = place in own and own[place]["lost"] != 0  # a stage that taught nothing, or cost nothing, has no ratio
+        ratio = own[place]["predicted"] / own[place]["lost"] if known else float("nan")
+        found[f"ratio {place[0]:g} {place[1]}"] = ratio
     for key, values in (
         ("ends", off),
         ("rank", [cell["predicted"] for cell in worth]),

@@ -11,13 +11,14 @@ The rows of the package's own results are in experiments/results/, which `--comp
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from tqdm import tqdm
 
 from experiments import claims, literature
 from experiments.evidence import Row, interval
-from experiments.tasks import Task, perform_all, question
+from experiments.tasks import Task, TasksFailed, perform_all, question
 from toymdrl.claims import PAPER
 from toymdrl.config import PRESETS, ConfigError
 from toymdrl.files import write_atomically
@@ -57,11 +58,17 @@ def result_file(out: Path, name: str) -> Path:
 
 
 def read_rows(out: Path, name: str) -> list[Row]:
-    """A question's rows; none if it has not been asked."""
+    """A question's rows; none if it has not been asked.
+
+    Raises:
+        ConfigError: its file is damaged.
+    """
     try:
         rows: list[Row] = json.loads(result_file(out, name).read_text(encoding="utf-8"))["rows"]
     except FileNotFoundError:
         return []
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{result_file(out, name)} is damaged; remove it and give the command again") from error
     return rows
 
 
@@ -91,16 +98,28 @@ def reproduce(
     """
     if len(seeds) < 2:
         raise ConfigError(f"seeds is {len(seeds)}; an interval needs 2 or more")
+    if seeds.start < 0:
+        raise ConfigError(f"first-seed is {seeds.start}; use 0 or more")
     if workers < 1:
         raise ConfigError(f"workers is {workers}; use 1 or more")
     _known([preset], list(PRESETS), "preset")
-    judged = _known(chosen or list(PAPER), list(PAPER), "claim")
+    judged = _known(list(PAPER) if chosen is None else chosen, list(PAPER), "claim")
     asked = QUESTIONS if "all" in questions else _known(questions, QUESTIONS, "question")
-    asked = [CLAIMS, *asked]
-    tasks = {name: [Task(name, each) for each in question(name).settings(preset, seeds)] for name in asked}
-    _perform([task for each in tasks.values() for task in each], out, workers, scheduler)
+    asked = [CLAIMS] * bool(judged) + asked
+    if not asked:
+        raise ConfigError("no claim and no question; name some, or leave --claims out for all claims")
+    _check_extras(asked, scheduler)
+    out = out.resolve()  # workers elsewhere may stand in another folder
+    tasks = {name: [Task.of(name, each) for each in question(name).settings(preset, seeds)] for name in asked}
+    failure = None
+    try:
+        _perform([task for each in tasks.values() for task in each], out, workers, scheduler)
+    except TasksFailed as error:
+        failure = error
     for name in asked:
         rows = [row for task in tasks[name] if (row := task.row(out)) is not None]
+        if len(rows) < len(tasks[name]):
+            continue
         command = f"toymdrl reproduce --seeds {len(seeds)} --first-seed {seeds.start} --preset {preset}"
         about = {"command": command + (f" --questions {name}" if name != CLAIMS else "")}
         config = replace(PRESETS[preset], threads=1)
@@ -108,9 +127,26 @@ def reproduce(
         write_atomically(result_file(out, name), json.dumps(stored, indent=1) + "\n")
         _draw(name, rows, out)
     rows = read_rows(out, CLAIMS)
-    write_atomically(out / "claims.json", json.dumps(claims.as_json(judged, rows), indent=1) + "\n")
+    if rows:
+        write_atomically(out / "claims.json", json.dumps(claims.as_json(judged, rows), indent=1) + "\n")
     write_atomically(out / "REPRODUCTION.md", "\n".join(page(out, judged)) + "\n")
+    if failure:
+        raise failure
     return claims.verdicts(judged, rows)
+
+
+def _check_extras(asked: Sequence[str], scheduler: str | None) -> None:
+    """Refuse what would fail for want of a library, before anything is begun.
+
+    Raises:
+        ConfigError: what to install.
+    """
+    needs = {"torchjd": "rivals"} if "rivals" in asked else {}
+    for library, extra in (needs | ({"dask.distributed": "scale"} if scheduler else {})).items():
+        try:
+            import_module(library)
+        except ImportError:
+            raise ConfigError(f"{library} is not installed; pip install -e '.[{extra}]'") from None
 
 
 def _perform(tasks: Sequence[Task], out: Path, workers: int, scheduler: str | None) -> None:
@@ -139,12 +175,40 @@ def pilot(preset: str) -> list[Row]:
 
 def page(out: Path, judged: Sequence[str]) -> list[str]:
     """REPRODUCTION.md, from all result files that are there."""
+    lines = ["# Reproduction", "", *_claims_part(out, judged)]
+    for name in QUESTIONS:
+        if not (found := read_rows(out, name)):
+            continue
+        module = question(name)
+        stored = json.loads(result_file(out, name).read_text(encoding="utf-8"))
+        seeds = sorted({row["setting"]["seed"] for row in found})
+        lines += [
+            "",
+            f"## {module.TITLE}",
+            "",
+            f"*{(module.__doc__ or '').splitlines()[0]}* `{stored['command']}`, seeds {seeds[0]} to {seeds[-1]}, "
+            f"`experiments/{name}.py`",
+            "",
+            *module.page(found),
+        ]
+        if hasattr(module, "figure"):
+            lines += ["", f"![{module.TITLE}](results/{name}.png)"]
+        if out == HERE and hasattr(module, "READING"):
+            lines += ["", f"**Read afterwards.** {module.READING}"]
+    # Conclusions are of our own seeds; who asks others draws others.
+    if out == HERE and (beside := literature.lines({name: read_rows(out, name) for name in QUESTIONS})):
+        lines += ["", "## Beside the literature", "", *beside]
+    return lines
+
+
+def _claims_part(out: Path, judged: Sequence[str]) -> list[str]:
+    """The claims table and every rule; nothing if the claims have not been asked."""
+    if not (rows := read_rows(out, CLAIMS)):
+        return ["The claims have not been asked here."]
     stored = json.loads(result_file(out, CLAIMS).read_text(encoding="utf-8"))
-    rows, about = stored["rows"], stored["provenance"]
+    about = stored["provenance"]
     seeds = sorted({row["setting"]["seed"] for row in rows})
-    lines = [
-        "# Reproduction",
-        "",
+    return [
         f"Written by `{stored['command']}`, seeds {seeds[0]} to {seeds[-1]}, with",
         f"torch {about['versions']['torch']}, at commit `{about['commit']}`.",
         "Means over seeds with 95 % t intervals; p by exact sign flips over seeds. Rules, controls and seeds are in",
@@ -158,43 +222,27 @@ def page(out: Path, judged: Sequence[str]) -> list[str]:
         *claims.page(rows),
         *(["", f"**Read afterwards.** {claims.READING}"] if out == HERE else []),  # of our own seeds
     ]
-    for name in QUESTIONS:
-        if not (found := read_rows(out, name)):
-            continue
-        module = question(name)
-        stored = json.loads(result_file(out, name).read_text(encoding="utf-8"))
-        lines += [
-            "",
-            f"## {module.TITLE}",
-            "",
-            f"*{(module.__doc__ or '').splitlines()[0]}* `{stored['command']}`, `experiments/{name}.py`",
-            "",
-            *module.page(found),
-        ]
-        if hasattr(module, "figure"):
-            lines += ["", f"![{module.TITLE}](results/{name}.png)"]
-        if out == HERE and hasattr(module, "READING"):
-            lines += ["", f"**Read afterwards.** {module.READING}"]
-    if beside := literature.lines({name: read_rows(out, name) for name in QUESTIONS}):
-        lines += ["", "## Beside the literature", "", *beside]
-    return lines
 
 
 def compare(out: Path) -> tuple[list[str], bool]:
     """A fresh result against the package's own: each rule's verdict in both; whether they agree.
 
-    Two results differ where their verdicts do, or where neither's mean lies in the other's interval.
+    Two results agree where their verdicts do and at least one mean lies in the other's interval.
     """
     fresh, own = read_rows(out, CLAIMS), read_rows(HERE, CLAIMS)
     if not fresh or not own:
         missing = out if not fresh else HERE
         raise ConfigError(f"{result_file(missing, CLAIMS)} is not there; run `toymdrl reproduce` first")
+    presets = {row["setting"]["preset"] for row in fresh + own}
+    if len(presets) > 1:
+        raise ConfigError(f"results of presets {', '.join(sorted(presets))} cannot be compared; run the laptop preset")
     lines, agree = [f"{'':<5}{'measured':<62}{'here':<22}{'committed':<22}"], True
     for rule in claims.RULES:
         here, there = (interval([row[rule.key] for row in rows]) for rows in (fresh, own))
         same = rule.judge(fresh) == rule.judge(own)
         near = here.low <= there.mean <= here.high or there.low <= here.mean <= there.high
-        agree &= same or near
+        agree &= same and near
         word = "" if same else f"  {rule.judge(fresh)}, was {rule.judge(own)}"
+        word += "" if near else "  neither mean is in the other's interval"
         lines.append(f"{rule.claim:<5}{rule.what:<62}{here!s:<22}{there!s:<22}{word}")
     return lines, agree

@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from experiments.causality import protections, train_protected
-from experiments.evidence import Row, Rule, holm, interval, rule_table, sign_flip
+from experiments.evidence import Row, Rule, cell, holm, interval, rule_table, sign_flip
 from experiments.mixture import mix, total
 from experiments.stage import Setting, config_of, finish, run_of, seeds_of, train
 from toymdrl.analysis.rollback import chosen, top_coordinates
@@ -62,8 +62,10 @@ ARMS = {
     "rollback": "1 % of the coordinates put back, by |δ·Hδ|",
     "rollback, refresh": "that, then 3 Re-Math steps",
 }
-MATH_PROMPTS = ("replay", "joint", "pcgrad", "joint from the start", "refresh", "refresh within", "rollback, refresh")
-"""Arms that train on Math's prompts while or after the later domains are learnt."""
+BEFORE = ("ewc", "protected")
+"""Arms that look at Math's prompts before the later domains are learnt: for the Fisher diagonal, or the Hessian."""
+LATER_TOO = ("replay", "joint", "pcgrad", "refresh", "rollback")
+"""Arms that look at them while or after these are learnt: to train on, or to choose what is put back."""
 RULES = [
     Rule(
         "rivals",
@@ -89,7 +91,7 @@ def settings(preset: str, seeds: range) -> list[Setting]:
     return seeds_of(preset, seeds)
 
 
-def _pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
+def pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
     """Each domain's gradient less its projections on those that it conflicts with, summed (arXiv 2001.06782)."""
     from torchjd.aggregation import PCGrad  # noqa: PLC0415 (an extra, which the other arms do without)
 
@@ -99,9 +101,7 @@ def _pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
         return PCGrad()(gradients)
 
 
-def _anchored(
-    weight: float, fisher: Tensor, own: Tensor, policy: Policy
-) -> Callable[[Tensor, torch.Generator], Tensor]:
+def anchored(weight: float, fisher: Tensor, own: Tensor, policy: Policy) -> Callable[[Tensor, torch.Generator], Tensor]:
     """The mean gradient plus EWC's (arXiv 1612.00796)."""
     return lambda gradients, _: total(gradients, _) + weight * fisher * (read(policy) - own)
 
@@ -131,7 +131,7 @@ def measure(setting: Setting, out: Path) -> Row:
 
     def mixed(policy: Policy, prompts: dict[str, int], steps: int, combine: str = "", weight: float = 0) -> Policy:
         policy = copy_policy(policy).requires_grad_(True)
-        rule = {"": total, "pcgrad": _pcgrad, "ewc": _anchored(weight, subject.fisher, start, policy)}[combine]
+        rule = {"": total, "pcgrad": pcgrad, "ewc": anchored(weight, subject.fisher, start, policy)}[combine]
         return finish(mix(policy, prompts, replace(grpo, steps=steps), seed, "rival", rule))
 
     def refreshed(policy: Policy) -> Policy:
@@ -190,6 +190,11 @@ def _of_seed(row: Row) -> Row:
     return found
 
 
+def _sees(arm: str) -> str:
+    """When an arm needs prompts of Math, after Math's own stage."""
+    return "before" if arm.startswith(BEFORE) else "while or after" if arm.startswith(LATER_TOO) else "no"
+
+
 def numbers(rows: Sequence[Row]) -> list[Row]:
     """Each seed's numbers."""
     return [_of_seed(row) for row in rows]
@@ -200,14 +205,14 @@ def page(rows: Sequence[Row]) -> list[str]:
     seeds = numbers(rows)
     better = holm({arm: sign_flip([each[f"{arm} − sequence"] for each in seeds]) for arm in ARMS if arm != "sequence"})
     lines = [*rule_table(RULES, seeds), ""]
-    lines += ["| | Math | QA and CW | Math beyond shrinking | average | p, Holm | sees Math's prompts |"]
+    lines += ["| | Math | QA and CW | Math beyond shrinking | average | p, Holm | uses Math's prompts |"]
     lines += ["|---|---:|---:|---:|---:|---:|---|"]
     for arm, words in ARMS.items():
         cells = [
             str(interval([each[f"{kind} {arm}"] for each in seeds])) for kind in ("kept", "gained", "beyond", "average")
         ]
         p = f"{better[arm]:.3f}" if arm in better else "–"
-        lines.append(f"| {words} | {' | '.join(cells)} | {p} | {'yes' if arm in MATH_PROMPTS else 'no'} |")
+        lines.append(f"| {cell(words)} | {' | '.join(cells)} | {p} | {_sees(arm)} |")
     return [*lines, "", "Changes since Math's checkpoint; p: the average against the plain sequence's."]
 
 

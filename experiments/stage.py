@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from toymdrl.config import PRESETS, RunConfig
+from toymdrl.config import PRESETS, RunConfig, validate
 from toymdrl.curvature import Hessian, gradient
 from toymdrl.exact import ExpectedReward
 from toymdrl.grpo import GRPOConfig
@@ -27,7 +27,7 @@ def seeds_of(preset: str, seeds: range, **rest: Any) -> list[Setting]:
 
 def config_of(setting: Setting) -> RunConfig:
     """The run that a setting starts from; one thread, because its worker is one of several."""
-    return replace(PRESETS[setting["preset"]], seed=setting["seed"], threads=1)
+    return validate(replace(PRESETS[setting["preset"]], seed=setting["seed"], threads=1))
 
 
 def run_of(setting: Setting, out: Path) -> RunDirectory:

@@ -8,6 +8,7 @@ can work on them.
 import hashlib
 import inspect
 import json
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
@@ -15,12 +16,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 from experiments.evidence import Row
-from experiments.stage import Setting
+from experiments.stage import Setting, config_of
+from toymdrl.config import to_json
 from toymdrl.files import write_atomically
 from toymdrl.provenance import source_digest
 from toymdrl.runs import code
@@ -41,18 +43,30 @@ def _names(code: CodeType) -> set[str]:
     return set(code.co_names).union(*map(_names, inner))
 
 
-def decides(function: FunctionType, seen: set[str]) -> str:
+def decides(function: FunctionType, seen: set[tuple[str, str]]) -> str:
     """The text of a function, of every function of the experiments that it calls, and their constants."""
-    seen.add(function.__qualname__)
+    seen.add((function.__module__, function.__qualname__))
     text = inspect.getsource(function)
     for name in sorted(_names(function.__code__)):
         value = function.__globals__.get(name)
         if isinstance(value, FunctionType):
-            if value.__module__.startswith("experiments.") and value.__qualname__ not in seen:
+            known = (value.__module__, value.__qualname__) in seen
+            if value.__module__.startswith("experiments.") and not known:
                 text += decides(value, seen)
         elif isinstance(value, int | float | str | tuple):  # no dict: its repr may hold addresses
             text += f"{name} = {value!r}\n"
     return text
+
+
+def key_of(name: str, setting: Setting) -> str:
+    """Of all that a question's row depends on, as the files are now."""
+    text, config = decides(question(name).measure, set()), to_json(config_of(setting))
+    content = json.dumps([setting, config, code(), source_digest(SOURCES), text], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class TasksFailed(OSError):
+    """Some tasks raised; the others are done. The message names the first."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +75,13 @@ class Task:
 
     question: str
     setting: Setting
+    key: str
+    """Fixed when the task is made, so that sources that change meanwhile cannot mix rows of two kinds."""
 
-    @property
-    def key(self) -> str:
-        """Of all that its row depends on."""
-        text = decides(question(self.question).measure, set())
-        content = json.dumps([self.setting, code(), source_digest(SOURCES), text], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+    @classmethod
+    def of(cls, question: str, setting: Setting) -> "Task":
+        """The task as the sources are now."""
+        return cls(question, setting, key_of(question, setting))
 
     def file(self, out: Path) -> Path:
         """Where its row is kept."""
@@ -83,14 +97,24 @@ class Task:
             return None
 
     def perform(self, out: Path) -> Row:
-        """Its row, measured now if it is not there."""
+        """Its row, measured now if it is not there.
+
+        Raises:
+            RuntimeError: the sources are not those that the task was made of.
+        """
         row = self.row(out)
         if row is None:
+            if self.key != key_of(self.question, self.setting):
+                raise RuntimeError("the sources have changed since this began; give the command again")
             began = time.monotonic()
             row = question(self.question).measure(self.setting, out)
             stored = {"key": self.key, "setting": self.setting, "seconds": time.monotonic() - began, "row": row}
             write_atomically(self.file(out), json.dumps(stored, indent=1) + "\n")
         return row
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
@@ -99,12 +123,21 @@ def _workers(count: int, scheduler: str | None) -> Iterator[Executor]:
     if scheduler:
         Client = import_module("dask.distributed").Client
 
-        with Client(scheduler) as client, client.get_executor() as executor:
-            yield executor
+        with Client(scheduler) as client:
+            if any(threads > 1 for threads in client.nthreads().values()):
+                raise TasksFailed("a worker of this cluster has several threads; start workers with --nthreads 1")
+            with client.get_executor() as executor:
+                yield executor
     else:
-        executor = ProcessPoolExecutor(count, mp_context=get_context("spawn"))
+        executor = ProcessPoolExecutor(
+            count, mp_context=get_context("spawn"), initializer=_leave_interrupts_to_the_parent
+        )
         try:
             yield executor
+        except BaseException:  # rows are written whole or not at all, so a worker may be stopped anywhere
+            for process in active_children():
+                process.terminate()
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
 
@@ -113,19 +146,27 @@ def perform_all(tasks: Sequence[Task], out: Path, workers: int, scheduler: str |
     """Do all tasks, yielding each as it is done; a worker that is killed costs what it was at.
 
     Raises:
-        BrokenProcessPool: workers died again and again.
+        TasksFailed: some raised, or workers died again and again; the others are done.
     """
-    left = list(tasks)
-    for attempt in range(LOST_WORKERS + 1):
+    left, failed = list(tasks), []
+    for _ in range(LOST_WORKERS + 1):
         try:
             with _workers(workers, scheduler) as executor:
                 futures = {executor.submit(task.perform, out): task for task in left}
                 for future in as_completed(futures):
-                    future.result()
-                    left.remove(futures[future])
-                    yield futures[future]
-            return
+                    task, error = futures[future], future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        raise error
+                    left.remove(task)
+                    if error is None:
+                        yield task
+                    else:
+                        failed.append(f"{task.question} {task.setting}: {type(error).__name__}: {error}")
+            break
         except BrokenProcessPool:
-            if attempt == LOST_WORKERS:
-                raise
+            yield from (task for task in left if task.row(out) is not None)
             left = [task for task in left if task.row(out) is None]
+    if left:
+        raise TasksFailed(f"workers died {LOST_WORKERS + 1} times; the same command goes on from here")
+    if failed:
+        raise TasksFailed(f"{len(failed)} of {len(tasks)} tasks failed, the first in {failed[0]}")

@@ -5,7 +5,7 @@ Claim      Harm lives in a low-dimensional subspace (C8). The paper has one mode
 Measured   The run's sequence at widths 32 to 256 (depth 3, heads of 16, SwiGLU three times the width, learning rates
            divided by the width over 64): Math's loss to QA and CW, and the share of it that is undone off the top k
            directions of Math's Hessian (train prompts, at its checkpoint), on unseen prompts. Needed: the k that undo
-           30 %, between the measured k by interpolation in log k; 64 where 64 do not.
+           30 %, between the measured k by interpolation in log k; 64, too few, where 64 do not.
 Control    Shrinking the update by the same norm; 32 random directions.
 Seeds      10 to 19.
 Band       RULES.
@@ -23,6 +23,7 @@ from torch import Tensor
 from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
 from experiments.stage import Setting, config_of, executed, seeds_of
 from toymdrl.analysis.conflict import project, random_basis
+from toymdrl.analysis.damage import share
 from toymdrl.config import RunConfig
 from toymdrl.curvature import Hessian, top_eigenpairs
 from toymdrl.exact import ExpectedReward, score
@@ -80,13 +81,17 @@ def measure(setting: Setting, out: Path) -> Row:
             return score(policy, scoreboard()["math"])
 
     own, after = level(0 * delta), level(delta)
+
+    def undone(update: Tensor) -> float:
+        return share(level(update) - after, own - after, own)
+
     found: Row = {"parameters": len(delta), "own": own, "lost": own - after, "top": [], "shrunk": []}
     for size in SIZES:
         held = project(pairs.vectors[:, :size], delta)
         kept = 1 - float(held.norm() / delta.norm())
-        found["top"].append((level(delta - held) - after) / (own - after))
-        found["shrunk"].append((level(kept * delta) - after) / (own - after))
-    found["random"] = (level(delta - project(aside, delta)) - after) / (own - after)
+        found["top"].append(undone(delta - held))
+        found["shrunk"].append(undone(kept * delta))
+    found["random"] = undone(delta - project(aside, delta))
     return found
 
 

@@ -129,7 +129,7 @@ def main() -> int:
                     print(f"survives: {name}{f' ({reason})' if reason else ''}", flush=True)
     unexplained = survivors.count(None)
     print(f"{count} mutants, {count - len(survivors)} noticed, {len(survivors)} survive, {unexplained} unexplained")
-    return unexplained
+    return min(unexplained, 1)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,42 @@ def test_a_rollback_puts_back_what_was_chosen_and_nothing_else(trained: Trained,
     assert torch.equal(read(loaded), wanted)
 
 
+def test_what_is_no_whole_mlp_has_no_neurons(tmp_path: Path) -> None:
+    tensors = {"mlp.gate.weight": torch.ones(20, 3), "h.0.mlp.down_proj.weight": torch.ones(3, 20)}
+    for name, shift in (("base", 0.0), ("a", 0.1), ("b", 0.2)):
+        save_file({key: each + shift for key, each in tensors.items()}, tmp_path / f"{name}.safetensors")
+    base, a, b = (tmp_path / f"{name}.safetensors" for name in ("base", "a", "b"))
+    assert audit_checkpoints(base, {"a": a, "b": b}).pairs["a", "b"][""].jaccard is None
+
+
+def test_small_changes_of_float64_are_seen_and_empty_tensors_pass(tmp_path: Path) -> None:
+    for name, shift in (("base", 0.0), ("a", 1e-12)):
+        tensors = {"w": torch.ones(4, dtype=torch.float64) + shift, "none": torch.zeros(3, 0)}
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+    edit = audit_checkpoints(tmp_path / "base.safetensors", {"a": tmp_path / "a.safetensors"}).edits["a"][""]
+    assert edit.unchanged[STORED] == 0
+    assert edit.squared**0.5 == pytest.approx(2e-12, rel=1e-3)
+
+
+def test_the_cosines_chance_is_that_of_random_signs(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    one, two = (torch.randn(500, generator=generator).mul(2).exp() for _ in range(2))
+    for name, tensor in (("base", torch.zeros(500)), ("a", one), ("b", two)):
+        save_file({"w": tensor}, tmp_path / f"{name}.safetensors")
+    base, a, b = (tmp_path / f"{name}.safetensors" for name in ("base", "a", "b"))
+    chance = audit_checkpoints(base, {"a": a, "b": b}).pairs["a", "b"][""].chance_cosine
+    signs = torch.randint(0, 2, (4000, 500), generator=generator) * 2.0 - 1
+    drawn = (signs @ (one * two)) / (one.norm() * two.norm())
+    assert chance == pytest.approx(float(drawn.std()), rel=0.05)
+
+
+@pytest.mark.parametrize("chosen", [torch.tensor([-1]), torch.tensor([99]), torch.tensor([True, False])])
+def test_coordinates_that_are_none_are_refused(chosen: Tensor, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="coordinates"):
+        save_coordinates(nn.Linear(2, 1), chosen, tmp_path / "set.safetensors")
+    assert not any(tmp_path.iterdir())
+
+
 def test_layers_of_many_models() -> None:
     assert layer_of("model.layers.11.mlp.up_proj.weight") == "layer 11"
     assert layer_of("transformer.h.2.attn.weight") == "layer 2"

@@ -141,7 +141,7 @@ WRONG = {
         "Which of the five properties",
     ),
     "12.2": ('right = "a"', "averages"),
-    "12.3": ("broken = True", "on policy the ratio is 1"),
+    "12.3": ('healthy_run = "c"', "the gradient is clipped"),
 }
 
 

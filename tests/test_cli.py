@@ -43,6 +43,8 @@ from toymdrl.threads import contention
         (["resume", "nowhere"], "nowhere is no run"),
         (["report", "nowhere"], "nowhere is no run"),
         (["reproduce", "--seeds", "1"], "seeds is 1; an interval needs 2 or more"),
+        (["reproduce", "--first-seed", "-1"], "first-seed is -1; use 0 or more"),
+        (["reproduce", "--claims"], "no claim and no question; name some"),
         (["reproduce", "--workers", "0"], "workers is 0; use 1 or more"),
         (["reproduce", "--claims", "C13"], "unknown claim 'C13'; choose from C1, C2"),
         (["reproduce", "--questions", "why"], "unknown question 'why'; choose from orders"),

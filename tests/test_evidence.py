@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.evidence import Rule, holm, interval, of_each_seed, sign_flip, together
+from experiments.evidence import Rule, holm, interval, of_each_seed, rule_table, sign_flip, together
 
 numbers = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(numbers, min_size=2, max_size=8)
@@ -55,6 +55,25 @@ def test_holm_rejects_what_its_definition_does(ps: list[float]) -> None:
 )
 def test_verdicts(rule: Rule, values: list[float], verdict: str) -> None:
     assert rule.judge([{"x": value} for value in values]) == verdict
+
+
+def test_numbers_that_are_not_finite_decide_nothing() -> None:
+    nan = float("nan")
+    assert sign_flip([nan, 1.0, 2.0]) != sign_flip([nan, 1.0, 2.0])
+    assert Rule("C1", "", "x", above=0).judge([{"x": nan}, {"x": 1.0}]) == "open"
+    assert Rule("C1", "", "x", above=0, every=True).judge([{"x": nan}, {"x": 1.0}]) == "open"
+
+
+def test_many_seeds_are_tested_by_random_signs() -> None:
+    differences = list(np.random.default_rng(1).normal(0.3, 1.0, 16))
+    exact = sign_flip(differences)
+    more = sign_flip([*differences, 1e-9])  # one more seed that says nothing
+    assert more == pytest.approx(exact, abs=4 * (0.25 / 2**16) ** 0.5)
+
+
+def test_tables_survive_a_bar_in_a_name() -> None:
+    lines = rule_table([Rule("C1", "|δ| at most", "x", below=1)], [{"x": 0.1}, {"x": 0.2}])
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
 
 
 def test_a_claim_needs_all_of_its_rules() -> None:

@@ -5,9 +5,11 @@ import torch
 from torch import Tensor
 
 from experiments.mixture import mix, total
+from experiments.rivals import anchored, pcgrad
 from toymdrl.config import PRESETS
 from toymdrl.model import Policy
-from toymdrl.parameters import read
+from toymdrl.parameters import read, write
+from toymdrl.streams import stream
 from toymdrl.training import copy_policy, reinforce, warm_start
 
 SMOKE = PRESETS["smoke"]
@@ -53,6 +55,36 @@ def test_the_mean_over_all_prompts_is_the_sum_of_the_weighted_domains(policy: Po
     steep = combined.abs() > 1e-7
     assert steep.any()
     assert torch.equal(moved[steep].sign(), -combined[steep].sign())
+
+
+def test_pcgrad_takes_conflicts_away_and_keeps_the_rest() -> None:
+    """Two conflicting gradients: each loses its part along the other (arXiv 2001.06782), whatever the order."""
+    one, two = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 1.0])
+    by_hand = one - (one @ two) / (two @ two) * two + two - (one @ two) / (one @ one) * one
+    for seed in range(3):
+        assert torch.allclose(pcgrad(torch.stack([one, two]), stream(seed)), by_hand)
+    agreeing = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+    assert torch.allclose(pcgrad(agreeing, stream(0)), agreeing.sum(0))
+
+
+def test_pcgrad_draws_from_its_generator_alone() -> None:
+    gradients = torch.randn(3, 5, generator=stream("gradients"))
+    before = torch.random.get_rng_state()
+    assert torch.equal(pcgrad(gradients, stream(1)), pcgrad(gradients, stream(1)))
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_ewc_adds_the_gradient_of_its_penalty(policy: Policy) -> None:
+    own = read(policy)
+    moved = copy_policy(policy).requires_grad_(True)
+    write(moved, own + 0.1)
+    fisher = torch.rand(own.shape, generator=stream("fisher"))
+    gradients = torch.randn(2, len(own), generator=stream("gradients"))
+    parameters = torch.cat([parameter.flatten() for parameter in moved.parameters()])
+    penalty = 7.0 * (fisher * (parameters - own).square()).sum() / 2
+    slope = torch.cat([part.flatten() for part in torch.autograd.grad(penalty, list(moved.parameters()))])
+    found = anchored(7.0, fisher, own, moved)(gradients, stream(0))
+    assert torch.allclose(found, gradients.sum(0) + slope, atol=1e-6)
 
 
 def test_a_combination_decides_the_step(policy: Policy) -> None:

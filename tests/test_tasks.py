@@ -4,7 +4,9 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -12,9 +14,10 @@ import pytest
 
 from experiments import placebo, stage, tasks
 from experiments.stage import seeds_of
-from experiments.tasks import Task, perform_all
+from experiments.tasks import Task, TasksFailed, key_of, perform_all
+from toymdrl.config import PRESETS
 
-TASKS = [Task("placebo", setting) for setting in placebo.settings("smoke", range(2))]
+TASKS = [Task.of("placebo", setting) for setting in placebo.settings("smoke", range(2))]
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +34,7 @@ def rows(out: Path) -> list[object]:
 
 
 def kill_one_of(workers: list[int]) -> None:
-    os.kill(workers[0], signal.SIGKILL)
+    os.kill(workers[0], signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
 
 
 def test_a_task_is_not_done_twice(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +56,7 @@ def test_a_damaged_row_is_none(done: Path, tmp_path: Path, damage: str) -> None:
 
 def test_a_key_depends_on_the_setting_and_on_all_that_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     key = TASKS[0].key
-    assert key == Task("placebo", dict(TASKS[0].setting)).key
+    assert key == key_of("placebo", dict(TASKS[0].setting))
     assert len({task.key for task in TASKS}) == len(TASKS)
 
     def run_of(setting: stage.Setting, out: Path) -> None:
@@ -61,17 +64,34 @@ def test_a_key_depends_on_the_setting_and_on_all_that_measures(monkeypatch: pyte
 
     run_of.__module__ = "experiments.stage"
     monkeypatch.setattr(placebo, "run_of", run_of)
-    assert TASKS[0].key != key
+    assert key_of("placebo", TASKS[0].setting) != key
 
 
-def test_a_key_depends_on_constants_and_not_on_what_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    task = Task("prediction", seeds_of("smoke", range(1))[0])
-    key = task.key
+def test_a_key_depends_on_constants_and_presets_and_not_on_what_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    (setting,) = seeds_of("smoke", range(1))
+    key = key_of("prediction", setting)
     module: ModuleType = tasks.question("prediction")
     monkeypatch.setattr(module, "page", lambda rows: [])
-    assert task.key == key
+    assert key_of("prediction", setting) == key
     monkeypatch.setattr(module, "PROBE", 6)
-    assert task.key != key
+    changed = key_of("prediction", setting)
+    assert changed != key
+    smoke = PRESETS["smoke"]
+    monkeypatch.setitem(PRESETS, "smoke", replace(smoke, grpo=replace(smoke.grpo, steps=5)))
+    assert key_of("prediction", setting) != changed
+
+
+def test_a_task_of_other_sources_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="sources have changed"):
+        Task("placebo", TASKS[0].setting, "another key").perform(tmp_path)
+
+
+def test_a_task_that_fails_leaves_the_others_done(done: Path, tmp_path: Path) -> None:
+    broken = Task("placebo", TASKS[0].setting, "another key")
+    finished: list[Task] = []
+    with pytest.raises(TasksFailed, match="1 of 2 tasks failed, the first in placebo"):
+        finished.extend(perform_all([broken, TASKS[1]], tmp_path, 1, None))
+    assert TASKS[1].row(tmp_path) == TASKS[1].row(done)
 
 
 def test_a_killed_worker_costs_nothing_that_was_done(done: Path, tmp_path: Path) -> None:
@@ -80,7 +100,7 @@ def test_a_killed_worker_costs_nothing_that_was_done(done: Path, tmp_path: Path)
         if not finished:
             kill_one_of([child.pid for child in multiprocessing.active_children() if child.pid])
         finished.append(task)
-    assert {id(task) for task in finished} <= {id(task) for task in TASKS}
+    assert sorted(task.key for task in finished) == sorted(task.key for task in TASKS)
     assert rows(tmp_path) == rows(done)
 
 

@@ -21,7 +21,6 @@ from toymdrl.analysis.edits import (
     PAPER_RELATIVE,
     THRESHOLDS,
     TOP,
-    chance_jaccard,
     jaccard,
     top_mask,
 )
@@ -71,8 +70,11 @@ class Pair:
 
     cosine: float
     chance_cosine: float
+    """Standard deviation of the cosine if every coordinate's product had a random sign."""
     jaccard: float | None
-    """Of the most changed TOP of the neurons; None without gate/up/down MLPs."""
+    """Of the most changed TOP of the model's neurons, those of this layer; None without gate/up/down MLPs."""
+    chance_jaccard: float | None
+    """Expected if each training's had been drawn at random among the layer's neurons, to first order."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,6 @@ class Audit:
     edits: dict[str, dict[str, Edit]]
     """By training, then layer."""
     pairs: dict[tuple[str, str], dict[str, Pair]]
-    chance_jaccard: float
     skipped: tuple[str, ...]
     """Tensors that hold no floating-point numbers."""
 
@@ -95,14 +96,16 @@ def layer_of(name: str) -> str:
 
 def _edit(before: Tensor, after: Tensor) -> Edit:
     """Counts over a chunk of weights as they are stored, (weights,) each."""
-    one, two = before.float(), after.float()
+    precise = torch.promote_types(before.dtype, after.dtype)
+    precise = torch.promote_types(precise, torch.float32)
+    one, two = before.to(precise), after.to(precise)
     moved, size = (two - one).abs(), one.abs()
-    relative = moved / size.clamp(min=torch.finfo(torch.float32).tiny)
+    relative = moved / size.clamp(min=torch.finfo(precise).tiny)
     found = Edit(len(one), float(moved.double().square().sum()), float(size.double().square().sum()))
     found.unchanged[STORED] = float((one == two).sum())
     found.unchanged["the paper's thresholds"] = float(((moved < PAPER_ABSOLUTE) & (relative < PAPER_RELATIVE)).sum())
     for name, (dtype, _) in FORMATS.items():
-        found.unchanged[name] = float((one.to(dtype).float() == two.to(dtype).float()).sum())
+        found.unchanged[name] = float((one.to(dtype).to(precise) == two.to(dtype).to(precise)).sum())
     found.below = [float((relative < threshold).sum()) for threshold in THRESHOLDS]
     return found
 
@@ -112,12 +115,14 @@ class _Neurons:
 
     def __init__(self) -> None:
         self.by_mlp: dict[str, np.ndarray] = {}
+        self._parts: dict[str, set[str]] = {}
 
     def add(self, name: str, place: Place, part: slice, delta: Tensor) -> None:
         """Count a chunk of whole rows in."""
         found = MLP_WEIGHT.fullmatch(name)
         if not found or len(place.shape) != 2:
             return
+        self._parts.setdefault(found["mlp"], set()).add(found["part"])
         rows = delta.double().square().view(-1, place.row)
         count = place.shape[1] if found["part"] == "down" else place.shape[0]
         total = self.by_mlp.setdefault(found["mlp"], np.zeros(count))
@@ -132,10 +137,12 @@ class _Neurons:
 
     def top(self) -> dict[str, Tensor]:
         """Which neurons are among the most changed of the model, by layer; "" holds all."""
-        if not self.by_mlp:
+        # A router called gate, or a fused gate_up beside a lone down, makes no neurons.
+        whole = {mlp: each for mlp, each in self.by_mlp.items() if len(self._parts[mlp]) == 3}
+        if not whole:
             return {}
-        mask = top_mask(torch.from_numpy(np.concatenate(list(self.by_mlp.values()))), TOP)
-        pieces = dict(zip(self.by_mlp, mask.split([len(each) for each in self.by_mlp.values()]), strict=True))
+        mask = top_mask(torch.from_numpy(np.concatenate(list(whole.values()))), TOP)
+        pieces = dict(zip(whole, mask.split([len(each) for each in whole.values()]), strict=True))
         found = {"": mask}
         for name, piece in pieces.items():
             layer = layer_of(f"{name}.")
@@ -170,7 +177,7 @@ def audit_checkpoints(
     names = list(others)
     first, *rest = alike([base, *others.values()])
     edits: dict[str, dict[str, Edit]] = {name: {"": Edit()} for name in names}
-    dots = {pair: {"": 0.0} for pair in combinations(names, 2)}
+    dots: dict[tuple[str, str], dict[str, np.ndarray]] = {pair: {"": np.zeros(2)} for pair in combinations(names, 2)}
     neurons, skipped = {name: _Neurons() for name in names}, []
     for tensor, place in first.items():
         also = [each[tensor] for each in rest]
@@ -186,25 +193,36 @@ def audit_checkpoints(
                 found = _edit(before, after)
                 edits[name][""].add(found)
                 edits[name].setdefault(layer, Edit()).add(found)
-                deltas[name] = after.float() - before.float()
+                deltas[name] = after.double() - before.double()
                 neurons[name].add(tensor, place, part, deltas[name])
             for (one, two), by_layer in dots.items():
-                dot = float(deltas[one].double() @ deltas[two].double())
-                by_layer[""] += dot
-                by_layer[layer] = by_layer.get(layer, 0.0) + dot
+                products = deltas[one] * deltas[two]
+                dot = np.array([float(products.sum()), float(products.square().sum())])
+                by_layer[""] = by_layer[""] + dot
+                by_layer[layer] = by_layer.get(layer, np.zeros(2)) + dot
             progress(part.stop - part.start)
+    if not edits[names[0]][""].weights:
+        raise CheckpointError(f"{base} holds no floating-point weights; give a checkpoint of a model")
     tops = {name: each.top() for name, each in neurons.items()}
-    pairs: dict[tuple[str, str], dict[str, Pair]] = {}
-    for (one, two), by_layer in dots.items():
-        pairs[one, two] = {}
-        for layer, dot in by_layer.items():
-            a, b = edits[one][layer], edits[two][layer]
-            length = (a.squared * b.squared) ** 0.5
-            shared = jaccard(tops[one][layer], tops[two][layer]) if layer in tops[one] else None
-            pairs[one, two][layer] = Pair(dot / length if length else 0.0, max(1, a.weights) ** -0.5, shared)
+    pairs = {
+        (one, two): {
+            layer: _pair(edits[one][layer], edits[two][layer], dot, tops[one].get(layer), tops[two].get(layer))
+            for layer, dot in by_layer.items()
+        }
+        for (one, two), by_layer in dots.items()
+    }
     return Audit(
         {name: {layer: each.shares() for layer, each in by_layer.items()} for name, by_layer in edits.items()},
         pairs,
-        chance_jaccard(TOP),
         tuple(skipped),
     )
+
+
+def _pair(a: Edit, b: Edit, dot: np.ndarray, top_a: Tensor | None, top_b: Tensor | None) -> Pair:
+    """Of two edits, from the sum of their coordinates' products and that of the products' squares."""
+    length = (a.squared * b.squared) ** 0.5 or 1.0
+    shared = chance = None
+    if top_a is not None and top_b is not None:
+        shared, p, q = jaccard(top_a, top_b), float(top_a.double().mean()), float(top_b.double().mean())
+        chance = p * q / (p + q - p * q) if p + q else 0.0
+    return Pair(float(dot[0]) / length, float(dot[1]) ** 0.5 / length, shared, chance)

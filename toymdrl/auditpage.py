@@ -33,7 +33,7 @@ def page(found: Audit) -> list[str]:
         lines += ["|---|---:|---:|---:|---:|"]
         for (one, two), by_layer in found.pairs.items():
             pair = by_layer[""]
-            shared = f"{pair.jaccard:.3f} | {found.chance_jaccard:.3f}" if pair.jaccard is not None else "– | –"
+            shared = f"{pair.jaccard:.3f} | {pair.chance_jaccard:.3f}" if pair.jaccard is not None else "– | –"
             lines.append(f"| {one}, {two} | {pair.cosine:+.4f} | {pair.chance_cosine:.4f} | {shared} |")
     lines += [
         "",
@@ -62,6 +62,5 @@ def as_json(found: Audit) -> dict[str, Any]:
             {"one": one, "two": two, "layers": {layer: asdict(pair) for layer, pair in each.items()}}
             for (one, two), each in found.pairs.items()
         ],
-        "chance_jaccard": found.chance_jaccard,
         "skipped": list(found.skipped),
     }

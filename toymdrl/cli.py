@@ -12,6 +12,7 @@ Exit status: 0 done, 1 failed, 2 bad arguments, 130 interrupted.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -186,7 +187,8 @@ def _named(checkpoints: Sequence[str]) -> "dict[str, Path]":
     for each in checkpoints:
         name, equals, path = each.partition("=")
         if not equals or Path(each).exists():
-            name, path = Path(each).resolve().stem, each
+            whole = Path(each).resolve()
+            name, path = whole.name if whole.is_dir() else whole.stem, each
         if name in found:
             raise ConfigError(f"two checkpoints are called {name!r}; give them as NAME=PATH")
         found[name] = Path(path)
@@ -249,7 +251,9 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
     reproduce.add_argument("--first-seed", type=int, default=10, help="the first of them (default: 10)")
     reproduce.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: 2)")
-    reproduce.add_argument("--claims", nargs="+", metavar="CLAIM", help="claims to judge, C1 to C12 (default: all)")
+    reproduce.add_argument(
+        "--claims", nargs="*", metavar="CLAIM", help="claims to judge, C1 to C12 (default: all; none after it: none)"
+    )
     reproduce.add_argument(
         "--questions", nargs="+", default=[], metavar="NAME", help="further questions, files of experiments/, or all"
     )
@@ -281,6 +285,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status."""
     # numpy's own threads spin while they wait, and take the cores from torch's: eigenpairs then cost 1.4 times as much.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    for each in (sys.stdout, sys.stderr):
+        if isinstance(each, io.TextIOWrapper):  # a minus sign must not end a run where the terminal knows ASCII only
+            each.reconfigure(errors="replace")
     try:
         arguments = _parser().parse_args(argv)
         from toymdrl.checkpoints import CheckpointError  # noqa: PLC0415

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ class CorruptFile(ValueError):
 def write_atomically(path: Path, data: bytes | str) -> None:
     """Write a whole file or nothing, under a temporary name that is then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process's number keeps two writers of one cached file apart.
-    temporary = path.with_name(f"{path.name}{TEMPORARY}{os.getpid()}")
+    # Two writers of one cached file, on one machine or on two, must not share a temporary name.
+    temporary = path.with_name(f"{path.name}{TEMPORARY}{secrets.token_hex(4)}")
     try:
         with open(temporary, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from toymdrl.checkpoints import CheckpointError
+from toymdrl.files import write_atomically
 from toymdrl.parameters import trainable
 from toymdrl.shards import DTYPES, INTEGERS, Place, alike, places
 
@@ -26,6 +27,9 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
         chosen: indices into the flat vector, (count,).
         file: safetensors; one int64 vector of flat indices a parameter.
 
+    Raises:
+        ValueError: they are no indices into the vector.
+
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:  # the flat vector is weight (2), then bias (1)
@@ -33,6 +37,11 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
         ...     sorted(places(Path(folder) / "set.safetensors"))
         ['bias', 'weight']
     """
+    total = sum(parameter.numel() for parameter in trainable(module))
+    if chosen.dtype not in INTEGERS.values() or chosen.dim() != 1:
+        raise ValueError(f"coordinates are {chosen.dtype} {tuple(chosen.shape)}; give a vector of indices, not a mask")
+    if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < total:
+        raise ValueError(f"coordinates run from {int(chosen.min())} to {int(chosen.max())} of {total}")
     found, start = {}, 0
     known = {id(parameter) for parameter in trainable(module)}
     for name, weight in module.named_parameters():
@@ -42,7 +51,7 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
         if len(inside):
             found[name] = inside.long().contiguous()
         start += weight.numel()
-    save_file(found, file)
+    write_atomically(file, save(found))
 
 
 def _indices(place: Place, name: str, target: Place) -> Tensor:
@@ -94,10 +103,11 @@ def roll_back(
 
     Raises:
         CheckpointError: something cannot be read or does not fit; nothing is written.
-        OSError: it cannot be written; nothing is left.
+        OSError: it cannot be written; nothing is left but folders that lead to `out`.
 
     Example:
         >>> from tempfile import TemporaryDirectory
+        >>> from safetensors.torch import save_file
         >>> with TemporaryDirectory() as folder:
         ...     old, new, chosen, out = (Path(folder) / f"{name}.safetensors" for name in ("old", "new", "set", "out"))
         ...     save_file({"w": torch.zeros(3)}, old)

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -94,9 +94,12 @@ class RunDirectory:
         text = json.dumps(to_json(config), indent=1) + "\n"
         file = run._file("config.json")
         try:
-            # The folder's name tells its config: one that differs has been damaged.
+            # The folder's name tells its config: one that differs has been damaged. Under the lock, since another
+            # process may be there; if it holds the lock, it has seen to the config.
             if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
-                write_atomically(file, text)
+                run.path.mkdir(parents=True, exist_ok=True)
+                with suppress(Timeout), FileLock(run._file(".lock"), timeout=0):
+                    write_atomically(file, text)
         except (FileExistsError, NotADirectoryError):
             raise RunError(f"{out} is not a folder; give --out the name of one, or of one to make") from None
         run.read()

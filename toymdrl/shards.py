@@ -52,7 +52,7 @@ class Place:
 
     def chunks(self) -> Iterator[slice]:
         """Runs of whole rows of about CHUNK numbers, as slices of the flat tensor."""
-        step = max(1, CHUNK // max(1, self.row)) * self.row
+        step = max(1, CHUNK // max(1, self.row)) * max(1, self.row)
         yield from (slice(at, min(at + step, self.size)) for at in range(0, self.size, step))
 
     def read(self, part: slice) -> Tensor:

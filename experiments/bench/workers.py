@@ -1,7 +1,7 @@
 """Do two workers halve the time of eight runs? And what does an audit of a large checkpoint cost?
 
-Measured   Wall seconds of eight laptop runs (all stages and controls, no analysis) by `toymdrl reproduce`'s own tasks,
-           with one worker and with two; the workers' start included.
+Measured   Wall seconds of eight tasks of `toymdrl reproduce`, each a laptop run with all stages and controls and three
+           stages more (placebo.py), with one worker and with two; the workers' start included.
            `toymdrl audit` of two sharded bfloat16 checkpoints of a billion weights: seconds and peak memory (Linux).
 Bands      Two workers at most 0.6 of one's time, on 2 idle cores. The audit's peak memory under 2 GiB.
 
@@ -34,8 +34,8 @@ LAYERS, WIDTH, NEURONS = 16, 2048, 5632
 
 
 def runs(workers: int) -> float:
-    """Seconds of eight runs."""
-    tasks = [Task("placebo", setting) for setting in placebo.settings("laptop", SEEDS)[: len(SEEDS)]]
+    """Seconds of eight tasks."""
+    tasks = [Task.of("placebo", setting) for setting in placebo.settings("laptop", SEEDS)[: len(SEEDS)]]
     with TemporaryDirectory() as folder:
         began = perf_counter()
         for _ in perform_all(tasks, Path(folder), workers, None):
