@@ -47,10 +47,11 @@ RULES = [
     Rule("placebo", "the placebo's harm over the true one's", "share", above=-1, below=0.5),
 ]
 READING = """The surprise of this page. A stage on shuffled rewards learns nothing, and stretched to the same length it
-harms Math as much as the true stage. A random direction, or the true update's own coordinates shuffled, does not. So
-the harm is not in what QA teaches; it is in moving the weights through gradients of QA's answers at all, which lie
-in directions that Math's loss is sensitive to, whichever sign the rewards give them. Second-order harm has no sign
-(T12): it fits the theory, though not the word interference."""
+harms Math as much as the true stage, whether rewards are shuffled over the batch or within each prompt's answers. A
+random direction, or the true update's own coordinates shuffled, does not. So the harm is not in the content of QA's
+rewards. A likely reason, not tested here: gradients of QA's answers, whichever sign the rewards give them, lie partly
+where Math's loss is sharp. Second-order harm has no sign (T12): it fits the theory, though not the word interference.
+What is learnt does decide how far a stage goes: unstretched, the blind ones went less far and harmed less."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:
