@@ -150,6 +150,6 @@ def figure(rows: Sequence[Row]) -> Figure:
             )
         left.set(title="undoing Math's conflict drift", xlabel="share of Pδ undone", ylabel="points gained")
         right.set(title="Re-Math", xlabel="refresh step")
-        for axes in (left, right):
-            axes.legend(frameon=False, fontsize=8.5)
+        left.legend(frameon=False, fontsize=8.5, loc="center", bbox_to_anchor=(0.45, 0.33))
+        right.legend(frameon=False, fontsize=8.5)
     return drawn

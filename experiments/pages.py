@@ -1,10 +1,10 @@
-"""Write REPRODUCTION.md and the README's table of claims from the committed results: python -m experiments.pages."""
+"""REPRODUCTION.md, its figures and the README's table from the committed results: python -m experiments.pages."""
 
 import re
 from pathlib import Path
 
 from experiments import claims
-from experiments.reproduce import CLAIMS, HERE, page, pilot, read_rows
+from experiments.reproduce import CLAIMS, HERE, QUESTIONS, draw, page, pilot, read_rows
 from toymdrl.claims import PAPER
 from toymdrl.files import write_atomically
 
@@ -18,7 +18,10 @@ def table() -> str:
 
 
 def main() -> None:
-    """Write both."""
+    """Draw the figures, write both pages."""
+    for name in (CLAIMS, *QUESTIONS):
+        if rows := read_rows(HERE, name):
+            draw(name, rows, HERE)
     write_atomically(HERE / "REPRODUCTION.md", "\n".join(page(HERE, list(PAPER))) + "\n")
     text = README.read_text(encoding="utf-8")
     write_atomically(README, _TABLE.sub(lambda match: match[1] + table() + match[2], text))

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
-from experiments.stage import Setting, config_of, finish, run_of, seeds_of, train
+from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl import grpo
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.grpo import GRPOConfig
@@ -77,7 +77,7 @@ def _shuffled_rewards(start: Policy, domain: str, config: GRPOConfig, seed: int,
             metrics = grpo.update(policy, optimiser, blind, config, reference)
         return {"loss": metrics.loss}
 
-    return finish(Training(policy, work, lambda step: grpo.learning_rate(config, step), config.steps, generator))
+    return Training(policy, work, lambda step: grpo.learning_rate(config, step), config.steps, generator).finish()
 
 
 def measure(setting: Setting, out: Path) -> Row:

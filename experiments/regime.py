@@ -42,6 +42,12 @@ RULES = [
 ]
 
 
+SMALL_PRINT = (
+    "Means are over the seeds whose own stage taught Math something. Predicted / actual is the ratio of the means, – "
+    "where less than a point is lost."
+)
+
+
 def settings(preset: str, seeds: range) -> list[Setting]:
     """One a seed and length."""
     return [each for steps in STEPS for each in seeds_of(preset, seeds, steps=steps)]
@@ -132,7 +138,7 @@ def page(rows: Sequence[Row]) -> list[str]:
         back = f"{won:.0%}" if lost.mean >= 2 else "–"
         ratio = f"{_ratio(own):.2f}" if lost.mean >= 1 else "–"
         lines.append(f"| {rate:g} | {steps} | {level} | {lost} | {ratio} | {back} | {label(own, len(seeds))} |")
-    return [*lines, "", "Predicted / actual is the ratio of the means over seeds, – where less than a point is lost."]
+    return [*lines, "", SMALL_PRINT]
 
 
 def figure(rows: Sequence[Row]) -> Figure:
@@ -150,6 +156,8 @@ def figure(rows: Sequence[Row]) -> Figure:
         for axes in (left, right):
             axes.axvline(2e-3, color=FAINT, linewidth=1, linestyle=":")
             axes.set(xscale="log", xlabel="peak learning rate (dotted: the preset's)")
+            axes.set_xticks(RATES, [f"{rate:g}" for rate in RATES])
+            axes.minorticks_off()
             axes.legend(frameon=False, fontsize=8.5)
         left.set(title="points of Math lost to QA and CW")
         right.set(title="damage predicted at second order / actual", ylim=(0, 2))

@@ -125,7 +125,7 @@ def reproduce(
         config = replace(PRESETS[preset], threads=1)
         stored = {**about, "provenance": provenance(config), "rows": rows}
         write_atomically(result_file(out, name), json.dumps(stored, indent=1) + "\n")
-        _draw(name, rows, out)
+        draw(name, rows, out)
     rows = read_rows(out, CLAIMS)
     if rows:
         write_atomically(out / "claims.json", json.dumps(claims.as_json(judged, rows), indent=1) + "\n")
@@ -161,11 +161,11 @@ def _perform(tasks: Sequence[Task], out: Path, workers: int, scheduler: str | No
             bar.update(question(task.question).SECONDS)
 
 
-def _draw(name: str, rows: Sequence[Row], out: Path) -> None:
+def draw(name: str, rows: Sequence[Row], out: Path) -> None:
     """The figure of a question that has one."""
-    if draw := getattr(question(name), "figure", None):
+    if figure := getattr(question(name), "figure", None):
         file = result_file(out, name).with_suffix(".png")
-        draw(rows).savefig(file, dpi=110, bbox_inches="tight")
+        figure(rows).savefig(file, dpi=110, bbox_inches="tight")
 
 
 def pilot(preset: str) -> list[Row]:

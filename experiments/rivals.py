@@ -25,7 +25,7 @@ from torch import Tensor
 from experiments.causality import protections, train_protected
 from experiments.evidence import Row, Rule, cell, holm, interval, rule_table, sign_flip
 from experiments.mixture import mix, total
-from experiments.stage import Setting, config_of, finish, run_of, seeds_of, train
+from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.rollback import chosen, top_coordinates
 from toymdrl.model import Policy
 from toymdrl.parameters import at, read
@@ -62,6 +62,8 @@ ARMS = {
     "rollback": "1 % of the coordinates put back, by |δ·Hδ|",
     "rollback, refresh": "that, then 3 Re-Math steps",
 }
+LABELS = {"joint": ((-7, 2), "right"), "pcgrad": ((-7, -9), "right"), "refresh": ((6, -8), "left")}
+"""Where in the figure a name would lie on another: its offset in points and side."""
 BEFORE = ("ewc", "protected")
 """Arms that look at Math's prompts before the later domains are learnt: for the Fisher diagonal, or the Hessian."""
 LATER_TOO = ("replay", "joint", "pcgrad", "refresh", "rollback")
@@ -132,7 +134,7 @@ def measure(setting: Setting, out: Path) -> Row:
     def mixed(policy: Policy, prompts: dict[str, int], steps: int, combine: str = "", weight: float = 0) -> Policy:
         policy = copy_policy(policy).requires_grad_(True)
         rule = {"": total, "pcgrad": pcgrad, "ewc": anchored(weight, subject.fisher, start, policy)}[combine]
-        return finish(mix(policy, prompts, replace(grpo, steps=steps), seed, "rival", rule))
+        return mix(policy, prompts, replace(grpo, steps=steps), seed, "rival", rule).finish()
 
     def refreshed(policy: Policy) -> Policy:
         return train(policy, "math", replace(config.refresh, steps=REFRESHED), setting, "refresh")
@@ -232,9 +234,9 @@ def figure(rows: Sequence[Row]) -> Figure:
             at_ = mean[f"gained {arm}"], mean[f"kept {arm}"]
             own = arm.startswith(("refresh", "rollback", "protected"))
             axes.plot(*at_, "o", color="#D55E00" if own else INK, markersize=6)
-            axes.annotate(
-                arm, at_, textcoords="offset points", xytext=(6, 3), fontsize=8.5, color="#D55E00" if own else INK
-            )
+            offset, side = LABELS.get(arm, ((6, 3), "left"))
+            ink = "#D55E00" if own else INK
+            axes.annotate(arm, at_, textcoords="offset points", xytext=offset, ha=side, fontsize=8.5, color=ink)
         axes.annotate(
             "sequence",
             (mean["gained sequence"], mean["kept sequence"]),

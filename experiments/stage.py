@@ -14,7 +14,7 @@ from toymdrl.parameters import read
 from toymdrl.pipeline import Observer, Stage, everything, execute, prepare
 from toymdrl.runs import RunDirectory
 from toymdrl.subject import points, some
-from toymdrl.training import Training, copy_policy, reinforce
+from toymdrl.training import copy_policy, reinforce
 
 Setting = dict[str, Any]
 """What one task measures, in JSON types; always with "seed" and "preset"."""
@@ -45,15 +45,6 @@ def executed(config: RunConfig, plan: list[Stage], out: Path) -> RunDirectory:
     return run
 
 
-def finish(training: Training, after: Callable[[Policy], None] | None = None) -> Policy:
-    """Take all steps of a stage, calling `after` with the policy behind each."""
-    while training.step < training.steps:
-        training.advance()
-        if after:
-            after(training.policy)
-    return training.policy
-
-
 def train(
     start: Policy,
     domain: str,
@@ -73,7 +64,7 @@ def train(
         after: called with the policy after each step, which it may change.
     """
     policy = copy_policy(start).requires_grad_(True)
-    return finish(reinforce(policy, domain, config, setting["seed"], purpose), after)
+    return reinforce(policy, domain, config, setting["seed"], purpose).finish(after)
 
 
 def expansion(before: Policy, after: Policy, domain: str, prompts: int = 1024) -> tuple[float, float]:

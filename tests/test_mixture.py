@@ -18,18 +18,12 @@ SMOKE = PRESETS["smoke"]
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     """Warm enough to earn a reward now and then."""
-    training = warm_start(SMOKE.model, SMOKE.warm_start, 0)
-    while training.step < training.steps:
-        training.advance()
-    return training.policy
+    return warm_start(SMOKE.model, SMOKE.warm_start, 0).finish()
 
 
 def trained(training_of: object, policy: Policy) -> Tensor:
     assert callable(training_of)
-    training = training_of(copy_policy(policy).requires_grad_(True))
-    while training.step < training.steps:
-        training.advance()
-    return read(training.policy)
+    return read(training_of(copy_policy(policy).requires_grad_(True)).finish())
 
 
 def test_one_domain_is_the_plain_stage_to_the_last_bit(policy: Policy) -> None:

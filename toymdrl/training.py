@@ -63,6 +63,18 @@ class Training:
         self.step += 1
         return metrics
 
+    def finish(self, after: Callable[[Policy], None] | None = None) -> Policy:
+        """Take all steps that are left; the policy.
+
+        Args:
+            after: called with the policy behind each step, which it may change.
+        """
+        while self.step < self.steps:
+            self.advance()
+            if after:
+                after(self.policy)
+        return self.policy
+
     def state(self) -> dict[str, Tensor]:
         """Weights, optimiser moments and generator state, on the CPU.
 

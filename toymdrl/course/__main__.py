@@ -9,11 +9,9 @@ from toymdrl.training import warm_start
 def main() -> None:
     """Half a minute on two idle cores."""
     prepare(LAPTOP)
-    stage = warm_start(LAPTOP.model, LAPTOP.warm_start, LAPTOP.seed)
-    while stage.step < stage.steps:
-        stage.advance()
-    digest = save_tensors(FILE, weights(stage.policy), {"made by": "python -m toymdrl.course"})
-    print(f"{FILE}\nSHA-256 of its tensors: {digest}\nscores: {evaluate(stage.policy)}")
+    policy = warm_start(LAPTOP.model, LAPTOP.warm_start, LAPTOP.seed).finish()
+    digest = save_tensors(FILE, weights(policy), {"made by": "python -m toymdrl.course"})
+    print(f"{FILE}\nSHA-256 of its tensors: {digest}\nscores: {evaluate(policy)}")
 
 
 if __name__ == "__main__":

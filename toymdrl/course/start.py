@@ -80,8 +80,4 @@ def _advanced(
     every: int,
 ) -> Policy:
     stage = reinforce(copy_policy(start).requires_grad_(True), domain, config, seed, purpose)
-    while stage.step < stage.steps:
-        stage.advance()
-        if watch and stage.step % every == 0:
-            watch(stage.policy)
-    return stage.policy
+    return stage.finish(lambda policy: watch(policy) if watch and stage.step % every == 0 else None)
