@@ -238,7 +238,8 @@ def test_an_interrupt_says_how_to_go_on(
 def test_ctrl_c_ends_soon_and_says_how_to_go_on(tmp_path: Path) -> None:
     """A real interrupt in the middle of a stage, then the command that the message names."""
     command = [sys.executable, "-m", "toymdrl", "run", "--preset", "smoke", "--no-analysis", "--threads", "1"]
-    command += ["--out", str(tmp_path)]
+    # Stages that last some seconds: on a busy machine the signal may come late.
+    command += ["--order", "math", "qa", "--steps", "150", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         while not (process.stdout.readline()).startswith("base"):
