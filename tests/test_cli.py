@@ -240,6 +240,8 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "toymdrl", "run", "--preset", "smoke", "--no-analysis", "--threads", "1"]
     # Stages that last some seconds: on a busy machine the signal may come late.
     command += ["--order", "math", "qa", "--steps", "150", "--out", str(tmp_path)]
+    # Tests started in the background ignore interrupts, and would hand that down.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         while not (process.stdout.readline()).startswith("base"):
