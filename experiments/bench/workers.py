@@ -27,7 +27,8 @@ from toymdrl.files import write_atomically
 from toymdrl.shards import INDEX
 from toymdrl.streams import stream
 
-RESULT = Path(__file__).parents[1] / "results" / "bench_workers.json"
+ROOT = Path(__file__).parents[2]
+RESULT = ROOT / "experiments" / "results" / "bench_workers.json"
 SEEDS = range(300, 308)
 LAYERS, WIDTH, NEURONS = 16, 2048, 5632
 """Of a model of a billion weights; one shard a layer."""
@@ -68,8 +69,8 @@ def checkpoint(folder: Path, name: str) -> int:
 def audit() -> dict[str, float]:
     """Seconds and peak memory of an audit in a process of its own."""
     code = (
-        "import resource, sys; from toymdrl.cli import main; status = main(sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, file=sys.stderr); sys.exit(status)"
+        "import sys; from experiments.bench.clock import peak_mib; from toymdrl.cli import main\n"
+        "status = main(sys.argv[1:]); print(peak_mib(), file=sys.stderr); sys.exit(status)"
     )
     with TemporaryDirectory() as folder:
         base, after = Path(folder) / "base", Path(folder) / "after"
@@ -77,7 +78,7 @@ def audit() -> dict[str, float]:
         checkpoint(after, "after")
         began = perf_counter()
         command = [sys.executable, "-c", code, "audit", str(base), str(after), "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
         seconds = perf_counter() - began
     return {"weights": weights, "seconds": seconds, "peak_mib": float(done.stderr.strip().splitlines()[-1])}
 
