@@ -1,6 +1,7 @@
 """The two pictures that return in every chapter."""
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,7 +11,17 @@ from scipy import stats
 from toymdrl.style import COLOURS, FAINT, INK, STYLE, title
 
 
-def journey(path: Mapping[str, Mapping[str, float]]) -> Figure:
+class Picture(Figure):
+    """A figure that a notebook shows whether or not pyplot has been set up in it."""
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook draws."""
+        drawn = BytesIO()
+        self.savefig(drawn, format="png", dpi=100, bbox_inches="tight")
+        return drawn.getvalue()
+
+
+def journey(path: Mapping[str, Mapping[str, float]]) -> Picture:
     """Every domain's score at every checkpoint.
 
     Args:
@@ -18,7 +29,7 @@ def journey(path: Mapping[str, Mapping[str, float]]) -> Figure:
     """
     names = list(path)
     with rc_context(STYLE):
-        drawn = Figure(figsize=(7.6, 3.8))
+        drawn = Picture(figsize=(7.6, 3.8))
         axes = drawn.subplots()
         for key, tone in COLOURS.items():
             axes.plot(names, [path[name][key] for name in names], "o-", color=tone, linewidth=2, label=title(key))
@@ -28,7 +39,7 @@ def journey(path: Mapping[str, Mapping[str, float]]) -> Figure:
     return drawn
 
 
-def over_seeds(values: Mapping[str, Sequence[float]], heading: str) -> Figure:
+def over_seeds(values: Mapping[str, Sequence[float]], heading: str) -> Picture:
     """A dot a seed, and the mean with its 95 % t interval.
 
     Args:
@@ -36,7 +47,7 @@ def over_seeds(values: Mapping[str, Sequence[float]], heading: str) -> Figure:
         heading: with the unit.
     """
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
-        drawn = Figure(figsize=(7.6, 0.55 * len(values) + 0.9))
+        drawn = Picture(figsize=(7.6, 0.55 * len(values) + 0.9))
         axes = drawn.subplots()
         places = np.arange(len(values))[::-1]
         for place, each in zip(places, values.values(), strict=True):

@@ -1,0 +1,59 @@
+"""The course's helpers where no chapter's own check would see them fail."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+
+from toymdrl.course import check, journey, over_seeds, results, rows, warm_start
+from toymdrl.course.start import FILE
+from toymdrl.files import load_tensors
+from toymdrl.style import COLOURS
+
+
+def test_pictures_show_without_pyplot() -> None:
+    """In a fresh shell, where no backend has registered itself."""
+    formatter = InteractiveShell.instance().display_formatter
+    assert formatter
+    for picture in (journey({"a": dict.fromkeys(COLOURS, 1.0)}), over_seeds({"b": [1.0, 2.0, 4.0]}, "points")):
+        data, _ = formatter.format(picture)
+        assert data["image/png"]
+
+
+def test_the_warm_start_is_sound_and_a_fresh_copy_each_time() -> None:
+    _, about, _ = load_tensors(FILE)
+    assert about == {"made by": "python -m toymdrl.course"}
+    threads = torch.get_num_threads()
+    one, two = warm_start(), warm_start()
+    torch.set_num_threads(threads)
+    with torch.no_grad():
+        one.head.weight.zero_()
+    assert two.head.weight.abs().sum() > 0
+
+
+@pytest.mark.parametrize("blank", [None, ..., lambda x: None])
+def test_blank_answers_are_passed_over(blank: object, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check("1.1", blank, lambda answer: None, instead=7) == 7
+    assert "is blank" in capsys.readouterr().out
+
+
+def test_an_answer_that_raises_is_told_so() -> None:
+    def answer(x: int) -> float:
+        return x / 0
+
+    def tests(answer: object) -> None:
+        assert callable(answer)
+        answer(1)
+
+    with pytest.raises(AssertionError, match=r"Exercise 1.1: your code raised ZeroDivisionError"):
+        check("1.1", answer, tests, instead=answer)
+
+
+def test_results_are_read_or_missed_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    (tmp_path / "mine.json").write_text(json.dumps({"rows": [{"x": 1}]}))
+    assert rows("mine") == [{"x": 1}]
+    with pytest.raises(FileNotFoundError, match="clone the repository"):
+        rows("nobody's")
