@@ -12,15 +12,20 @@ Band       All survive, nothing is lost.
 """
 
 import argparse
+import fcntl
 import os
 import random
+import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -228,9 +233,23 @@ def surroundings(bench: Bench) -> Iterator[Trial]:
         return bench.ends_well(out / "a folder with spaces" / "ünïcödé — 数学")
 
     def narrow(out: Path) -> str | None:
-        command = ["run", *(each for each in SETTING if each != "--quiet"), "--out", str(out)]
-        done = toymdrl(*command, env=os.environ | {"COLUMNS": "40", "LINES": "10"})
-        return done.stderr[-200:] if done.returncode or "Traceback" in done.stderr else bench.ends_well(out)
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 40, 0, 0))
+        command = [sys.executable, "-m", "toymdrl", "run", *SETTING[:-1], "--out", str(out)]  # with its bar
+        process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # the terminal is closed at the end
+            while some := os.read(ours, 4096):
+                shown += some
+        os.close(ours)
+        screen = shown.decode(errors="replace")
+        bars = [each for each in re.split("[\r\n]", screen) if "%" in each]
+        if process.wait() or "Traceback" in screen or not bars:
+            return screen[-200:]
+        if (widest := max(len(re.sub("\x1b\\[[0-9;]*[A-Za-z]", "", each)) for each in bars)) > 40:
+            return f"a bar of {widest} columns"
+        return bench.ends_well(out)
 
     def reader(out: Path) -> str | None:
         process = bench.start(out)

@@ -309,6 +309,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     try:
         carry_out[arguments.command](arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has left (`| head`): what is done is kept; Python must not complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (ConfigError, RunError, CorruptFile, CheckpointError) as error:
         print(_one_line(error), file=sys.stderr)
         return BAD_ARGUMENTS

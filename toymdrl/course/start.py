@@ -22,12 +22,14 @@ FILE = Path(__file__).parent / "warm-start.safetensors"
 
 
 def warm_start() -> Policy:
-    """A copy of the policy before any RL; sets torch to the preset's two threads, so that the course's numbers repeat.
+    """A copy of the policy before any RL; sets torch to one thread.
+
+    So the course's numbers repeat, and no browser or call beside it makes two threads wait for each other.
 
     Raises:
         CorruptFile: the package's file is damaged.
     """
-    prepare(LAPTOP)
+    prepare(replace(LAPTOP, threads=1))
     policy = Policy(LAPTOP.model)
     policy.load_state_dict(load_tensors(FILE)[0])
     return policy
