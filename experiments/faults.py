@@ -131,6 +131,8 @@ def damages(bench: Bench) -> Iterator[Trial]:
                 spoilt.write_bytes(data)
             else:
                 spoilt.write_bytes(data[: len(data) // 2] if way == "truncated" else b"")
+            if file.name.startswith("eigenpairs-"):  # kept to save time, and looked at only when they are needed
+                (run / "analysis" / "conflict.json").unlink()
             before = content(out)
             done = toymdrl("resume", str(run), "--quiet")
             if done.returncode == 0:
@@ -170,8 +172,9 @@ def folders(bench: Bench) -> Iterator[Trial]:
 
     def read_only(out: Path) -> str | None:
         out.chmod(0o555)
-        user = {"user": 65534} if os.geteuid() == 0 else {}  # root writes everywhere
-        done = toymdrl("run", *SETTING, "--out", str(out), env=os.environ | {"HOME": "/nonexistent"}, **user)
+        powerless = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []  # root writes everywhere
+        command = [*powerless, sys.executable, "-m", "toymdrl", "run", *SETTING, "--out", str(out)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
         wrong = one_line(done.returncode, str(done.stderr))
         out.chmod(0o755)
         return wrong or (f"{list(out.iterdir())} was written" if any(out.iterdir()) else bench.ends_well(out))
@@ -298,10 +301,11 @@ def main() -> int:
                     return trial(out)
 
             trials = list(kind(bench))
-            found = list(tqdm(pool.map(alone, trials), total=len(trials), desc=what[:30]))
-            wrong = [each for each in found if each]
-            for each in wrong:
-                print(f"{what}: {each}", file=sys.stderr)
+            wrong = []
+            for each in tqdm(pool.map(alone, trials), total=len(trials), desc=what[:30], dynamic_ncols=True):
+                if each:
+                    wrong.append(each)
+                    tqdm.write(f"{what}: {each}", file=sys.stderr)
             lost += len(wrong)
             lines.append(f"| {what} | {len(trials)} | {len(trials) - len(wrong)} | {len(wrong)} |")
     print("\n".join(lines))

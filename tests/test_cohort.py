@@ -50,7 +50,7 @@ def test_every_run_is_as_alone(together: list[RunDirectory], tmp_path: Path) -> 
         torch.testing.assert_close(weights(run), weights(alone), rtol=1e-4, atol=1e-4)
         for entry, own in zip(run.checkpoints, alone.checkpoints, strict=True):
             assert entry["scores"] == pytest.approx(own["scores"], abs=1e-2)
-        for line, own_line in zip(run.metrics(), alone.metrics(), strict=True):
+        for line, own_line in zip(run.metrics.lines(), alone.metrics.lines(), strict=True):
             del line["seconds"], own_line["seconds"]
             scores, own_scores = line.pop("scores", {}), own_line.pop("scores", {})
             assert scores == pytest.approx(own_scores, abs=1e-2)
@@ -66,7 +66,7 @@ def test_an_interruption_costs_one_stage(stop: Observer, together: list[RunDirec
     cohort.execute(again, stages(CONFIG), Observer())
     for run, whole in zip(again, together, strict=True):
         assert run.checkpoints == whole.checkpoints
-        steps, whole_steps = ([(line["stage"], line["step"]) for line in each.metrics()] for each in (run, whole))
+        steps, whole_steps = ([(line["stage"], line["step"]) for line in each.metrics.lines()] for each in (run, whole))
         assert steps == whole_steps
 
 

@@ -75,6 +75,6 @@ def content(run: RunDirectory) -> dict[str, bytes]:
     """Bytes of all results, and of the log without its clock."""
     files = {path.name: path.read_bytes() for path in (run.path / "checkpoints").iterdir()}
     files["results.json"] = (run.path / "results.json").read_bytes()
-    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in run.metrics()]
+    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in run.metrics.lines()]
     files["metrics"] = json.dumps(lines).encode()
     return files

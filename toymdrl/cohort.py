@@ -88,10 +88,10 @@ def _train(runs: Sequence[RunDirectory], stage: Stage, observer: Observer) -> No
             raise StageDivergedError(pipeline.diverged(config, stage, training.step, 0, error)) from error
         for run, own, found in zip(runs, metrics, scores, strict=True):
             line = {"stage": stage.name, "step": training.step, **own, "seconds": seconds}
-            run.log({**line, "scores": found} if found else line)
+            run.metrics.append({**line, "scores": found} if found else line)
         if name := stage.keeps.get(training.step):
             for run, policy, found in zip(runs, training.population.policies(), scores, strict=True):
-                run.add_checkpoint(name, pipeline.weights(policy), found)
+                run.add_checkpoint(name, pipeline.weights(policy), found, pipeline.led_to(stage, training.step))
             observer.checkpoint(name, _mean(scores))
         observer.step(stage, _mean(metrics))
     for run in runs:

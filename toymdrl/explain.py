@@ -105,16 +105,17 @@ def _conflict(subject: Subject) -> Conflict:
         for key in subject.others()
     }
     experts = [edit for key, edit in subject.edits.items() if key != subject.harmed]
+    pairs = subject.spectrum  # before the Hessian below: where it must be computed, it moves the policy's parameters
     with at(subject.policy, subject.start):
         hessian = Hessian(subject.policy, points(ExpectedReward(subject.fit(subject.harmed))))
-        errors = residuals(hessian, subject.spectrum)
+        errors = residuals(hessian, pairs)
         del hessian  # the graph is large
     return conflict.measure(
         subject.policy,
         subject.losses[subject.harmed],
         subject.start,
         subject.delta,
-        pairs=subject.spectrum,
+        pairs=pairs,
         residuals=errors,
         quadratic=float(subject.delta @ subject.product) / 2,
         halves=subject.halves(),
@@ -274,5 +275,5 @@ def _keep_rolled_back(subject: Subject, observer: Observer) -> None:
     best = rollback.top_coordinates(score, int(ROLLBACK_BUDGET * len(score)))
     with at(subject.policy, subject.start + subject.delta - rollback.chosen(subject.delta, best)):
         scores = evaluate(subject.policy)
-        run.add_checkpoint(name, {key: each.clone() for key, each in weights(subject.policy).items()}, scores)
+        run.add_checkpoint(name, {key: each.clone() for key, each in weights(subject.policy).items()}, scores, None)
     observer.checkpoint(name, scores)

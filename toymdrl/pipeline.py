@@ -186,7 +186,10 @@ def execute(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
         elif stage.name == BASE and (cached := _cached_warm_start(run)):
             policy = Policy(run.config.model)
             policy.load_state_dict(cached)
-            _keep(run, BASE, policy.to(run.config.device), observer)
+            policy.to(run.config.device)
+            scores = evaluate(policy)
+            run.add_checkpoint(BASE, weights(policy), scores, None)
+            observer.checkpoint(BASE, scores)
         else:
             _train(run, stage, observer)
 
@@ -207,13 +210,15 @@ def is_done(run: RunDirectory, stage: Stage) -> bool:
 def _adopt(run: RunDirectory) -> list[str]:
     """Enter the checkpoints whose files outlived a damaged results.json, up to the first gap; what was done."""
     adopted: list[str] = []
-    for name in (name for stage in everything(run.config) for name in stage.keeps.values()):
+    for name, trained in (
+        (name, led_to(stage, step)) for stage in everything(run.config) for step, name in stage.keeps.items()
+    ):
         if not run.checkpoint_file(name).exists():
             break
         try:
             policy = Policy(run.config.model)
             policy.load_state_dict(load_tensors(run.checkpoint_file(name))[0])
-            run.adopt_checkpoint(name, evaluate(policy.to(run.config.device)))
+            run.adopt_checkpoint(name, evaluate(policy.to(run.config.device)), trained)
         except CorruptFile as error:
             return [f"{error}; going on from {adopted[-1] if adopted else 'the start'}"]
         adopted.append(name)
@@ -260,7 +265,7 @@ def rewind(run: RunDirectory, stage: Stage, step: int) -> None:
     dropped = {name for at, name in stage.keeps.items() if at > step}
     run.checkpoints = [entry for entry in run.checkpoints if entry["name"] not in dropped]
     before = [each.name for each in everything(run.config)]
-    run.rewind_metrics(set(before[: before.index(stage.name)]), stage.name, step)
+    run.metrics.rewind(set(before[: before.index(stage.name)]), stage.name, step)
 
 
 def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
@@ -281,9 +286,9 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
             raise StageDivergedError(diverged(run.config, stage, training.step, saved_step, error)) from error
         # The log first: a line too many is forgotten on resume, one too few could not be made again.
         line = {"stage": stage.name, "step": training.step, **metrics, "seconds": seconds}
-        run.log({**line, "scores": scores} if scores else line)
+        run.metrics.append({**line, "scores": scores} if scores else line)
         if kept_now:
-            run.add_checkpoint(kept_now, weights(training.policy), scores)
+            run.add_checkpoint(kept_now, weights(training.policy), scores, led_to(stage, training.step))
             observer.checkpoint(kept_now, scores)
         observer.step(stage, metrics)
         if state is not None:
@@ -293,6 +298,11 @@ def _train(run: RunDirectory, stage: Stage, observer: Observer) -> None:
         file = warm_start_file(run.config, run.path.parent)
         save_tensors(file, weights(training.policy), {"warm start": file.stem})
     run.clear_progress()
+
+
+def led_to(stage: Stage, step: int) -> tuple[str, int] | None:
+    """Stage and step of a checkpoint's log; None of the warm start, which may come from a cache without one."""
+    return (stage.name, step) if stage.domain else None
 
 
 def looks(config: RunConfig, stage: Stage, step: int) -> bool:
@@ -306,9 +316,3 @@ def diverged(config: RunConfig, stage: Stage, step: int, saved: int, error: Dive
     governed = stage_config(config, stage) is config.grpo and stage.domain is not None
     hint = "try a lower --lr" if governed else "its settings are in config.json"
     return f"{stage.name} after step {step}: {error}; the last good state kept is {kept}; {hint}"
-
-
-def _keep(run: RunDirectory, name: str, policy: Policy, observer: Observer) -> None:
-    scores = evaluate(policy)
-    run.add_checkpoint(name, weights(policy), scores)
-    observer.checkpoint(name, scores)

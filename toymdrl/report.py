@@ -219,7 +219,7 @@ def write_report(run: RunDirectory) -> list[Path]:
         RunError: the run is not complete.
         CorruptFile: results.json is damaged.
     """
-    config, metrics = run.config, run.metrics()
+    config, metrics = run.config, run.metrics.lines()
     results = run.results() if (run.path / "results.json").exists() else None
     if results is None or not results["complete"]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")

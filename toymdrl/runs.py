@@ -9,12 +9,11 @@
     figures/ report.html summary.md
 
 Every file but metrics.jsonl, which grows, is written under a temporary name and renamed. A safetensors file carries the
-SHA-256 of its content, and results.json repeats it for each checkpoint.
+SHA-256 of its content, and results.json repeats it for each checkpoint, beside that of the steps which led to it.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from torch import Tensor
 from toymdrl.config import RunConfig, from_json, to_json
 from toymdrl.domains import DOMAINS
 from toymdrl.files import CorruptFile, load_tensors, remove_leftovers, save_tensors, write_atomically
+from toymdrl.metrics import MetricsLog
 from toymdrl.provenance import provenance, source_digest
 
 SCHEMA = 1
@@ -41,6 +41,14 @@ class RunError(ValueError):
     """A run directory that cannot be used; the message is one line that says what to do instead."""
 
 
+class Logged(TypedDict):
+    """The lines of metrics.jsonl that led to a checkpoint."""
+
+    stage: str
+    step: int
+    sha256: str
+
+
 class Checkpoint(TypedDict):
     """An entry of results.json."""
 
@@ -49,6 +57,8 @@ class Checkpoint(TypedDict):
     """100 x exact expected reward on unseen prompts, by domain."""
     average: float
     sha256: str
+    log: Logged | None
+    """None where this run may have trained no step for it: the warm start, a rollback."""
 
 
 def code() -> str:
@@ -72,6 +82,7 @@ class RunDirectory:
         """See `create` and `open`."""
         self.path = path
         self.config = config
+        self.metrics = MetricsLog(path / "metrics.jsonl")
         self.checkpoints: list[Checkpoint] = []
         self.damage: list[str] = []
         """What was found damaged on reading results.json, for the user."""
@@ -173,23 +184,29 @@ class RunDirectory:
         """Where a checkpoint's weights are."""
         return self.path / "checkpoints" / f"{name}.safetensors"
 
-    def add_checkpoint(self, name: str, weights: dict[str, Tensor], scores: dict[str, float]) -> None:
-        """Write a checkpoint's weights, then its entry in results.json."""
-        self._sync_log()
+    def add_checkpoint(
+        self, name: str, weights: dict[str, Tensor], scores: dict[str, float], trained: tuple[str, int] | None
+    ) -> None:
+        """Write a checkpoint's weights, then its entry in results.json; `trained` is the stage and step it is of."""
+        self.metrics.sync()
         about = {"run": self.name(self.config), "checkpoint": name}
         sha256 = save_tensors(self.checkpoint_file(name), weights, about)
-        self._enter(name, scores, sha256)
+        self._enter(name, scores, sha256, trained)
 
-    def adopt_checkpoint(self, name: str, scores: dict[str, float]) -> None:
+    def adopt_checkpoint(self, name: str, scores: dict[str, float], trained: tuple[str, int] | None) -> None:
         """Enter a checkpoint whose file is there and sound."""
         _, about, sha256 = load_tensors(self.checkpoint_file(name))
         if about != {"run": self.name(self.config), "checkpoint": name}:
             raise CorruptFile(f"{self.checkpoint_file(name)} is another run's or another checkpoint")
-        self._enter(name, scores, sha256)
+        self._enter(name, scores, sha256, trained)
 
-    def _enter(self, name: str, scores: dict[str, float], sha256: str) -> None:
+    def _enter(self, name: str, scores: dict[str, float], sha256: str, trained: tuple[str, int] | None) -> None:
         average = sum(scores.values()) / len(scores)
-        self.checkpoints.append({"name": name, "scores": scores, "average": average, "sha256": sha256})
+        log: Logged | None = None
+        if trained:
+            stage, step = trained
+            log = {"stage": stage, "step": step, "sha256": self.metrics.digest(stage, step)}
+        self.checkpoints.append({"name": name, "scores": scores, "average": average, "sha256": sha256, "log": log})
         self.write_results()
 
     def load_checkpoint(self, name: str) -> dict[str, Tensor]:
@@ -204,10 +221,12 @@ class RunDirectory:
         return tensors
 
     def keep_sound_checkpoints(self) -> list[str]:
-        """Forget every checkpoint from the first damaged one on; what was wrong, for the user."""
+        """Forget every checkpoint from the first on that is damaged, or whose log is; what was wrong, for the user."""
         for index, entry in enumerate(self.checkpoints):
             try:
                 self.load_checkpoint(entry["name"])
+                if (log := entry["log"]) and self.metrics.digest(log["stage"], log["step"]) != log["sha256"]:
+                    raise CorruptFile(f"{self.metrics.path} lacks steps of {log['stage']}, or has others")
             except CorruptFile as error:
                 self.checkpoints = self.checkpoints[:index]
                 return [f"{error}; going on from {self.checkpoints[-1]['name'] if index else 'the start'}"]
@@ -239,6 +258,9 @@ class RunDirectory:
             for entry in data["checkpoints"]:
                 numbers = [entry["average"], *(entry["scores"][key] for key in DOMAINS)]
                 texts = [entry["name"], entry["sha256"], data["code"]]
+                if (log := entry["log"]) is not None:
+                    numbers.append(float(log["step"]))
+                    texts += [log["stage"], log["sha256"]]
                 if not all(isinstance(n, float) for n in numbers) or not all(isinstance(t, str) for t in texts):
                     raise ValueError("a checkpoint's entry has the wrong types")
             if not (isinstance(data["complete"], bool) and isinstance(data["claims"], dict) and data["config"]):
@@ -253,7 +275,7 @@ class RunDirectory:
 
     def save_progress(self, stage: str, step: int, tensors: dict[str, Tensor]) -> None:
         """Replace the saved state of the stage under way."""
-        self._sync_log()
+        self.metrics.sync()
         about = {"run": self.name(self.config), "stage": stage, "step": step}
         save_tensors(self._file("progress.safetensors"), tensors, about)
 
@@ -274,40 +296,7 @@ class RunDirectory:
         """Remove the saved state: its stage is complete."""
         self._file("progress.safetensors").unlink(missing_ok=True)
 
-    # Logs
-
-    def log(self, line: dict[str, Any]) -> None:
-        """Append a line to metrics.jsonl."""
-        with open(self._file("metrics.jsonl"), "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _sync_log(self) -> None:
-        """Bring the log to disk before a state that counts on it."""
-        if self._file("metrics.jsonl").exists():
-            with open(self._file("metrics.jsonl"), "ab") as file:
-                os.fsync(file.fileno())
-
-    def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl that can be read: a kill may have cut the last one short."""
-        lines = []
-        if self._file("metrics.jsonl").exists():
-            for text in self._file("metrics.jsonl").read_text(encoding="utf-8", errors="replace").splitlines():
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    continue
-                if isinstance(line, dict) and isinstance(line.get("stage"), str) and isinstance(line.get("step"), int):
-                    lines.append(line)
-        return lines
-
-    def rewind_metrics(self, done: set[str], stage: str, step: int) -> None:
-        """Forget the lines of what will be done again: keep the stages done, and `stage` up to `step`."""
-        kept = [
-            line
-            for line in self.metrics()
-            if line["stage"] in done or (line["stage"] == stage and line["step"] <= step)
-        ]
-        write_atomically(self._file("metrics.jsonl"), "".join(json.dumps(line) + "\n" for line in kept))
+    # Where it ran
 
     def record_session(self) -> None:
         """Add where and with what this session runs to provenance.json."""
