@@ -62,7 +62,7 @@ def written(file: Path) -> list[str]:
 def shown(file: Path, browser: str) -> list[str]:
     """Faults in a page as a browser without a network shows it."""
     command = [browser, *_BROWSER, "--host-resolver-rules=MAP * ~NOTFOUND", file.as_uri()]
-    seen = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    seen = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True)
     console = [line for line in seen.stderr.splitlines() if "CONSOLE" in line and re.search("rror|ailed|efused", line)]
     faults = [f"console: {line.split('CONSOLE', 1)[1][:200]}" for line in console]
     wanted, drawn = Page(file.read_text(encoding="utf-8")).maths, seen.stdout.count("<mjx-container")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import Phase, settings
 from torch import Tensor
 
 from tests.planted import HELD, SIZE
@@ -12,6 +12,10 @@ from toymdrl.cli import main
 
 torch.set_num_threads(1)
 settings.register_profile("default", deadline=None, derandomize=True, max_examples=25)
+# For tests/mutate.py, as in theory/conftest.py.
+settings.register_profile(
+    "mutate", settings.get_profile("default"), phases=(Phase.explicit, Phase.generate), report_multiple_bugs=False
+)
 settings.load_profile("default")
 
 

@@ -1,7 +1,8 @@
-"""Would the tests notice? Each line of the core is broken in every small way; some test must then fail.
+"""Would the tests notice? The core is broken in one small way at a time; some test must then fail.
 
-A mutant swaps one operator, comparison or boolean, moves a constant, negates or drops a condition, or skips a statement
-of grpo.py, exact.py or curvature.py; that file's tests must fail. What survives is listed in EXPLAINED with the reason.
+A mutant swaps one operator, comparison or boolean, drops a sign, moves a constant, negates a condition, or skips a call
+or an update in place in grpo.py, exact.py or curvature.py; that file's tests must fail. What survives is listed in
+EXPLAINED with the reason.
 (The bounds have their own: theory/mutate.py.)
 
     python -m tests.mutate                 # about half an hour on two cores
@@ -46,17 +47,8 @@ _SWAPS: dict[type, type] = {
 }
 
 
-def _docstrings(tree: ast.AST) -> set[ast.AST]:
-    return {
-        node.body[0].value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and isinstance(node.body[0], ast.Expr)
-    }
-
-
 def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
     """Every node that can be broken, and how; the same order each time."""
-    words = _docstrings(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and type(node.op) in _SWAPS and not isinstance(node.op, ast.BitOr):
             yield node, "operator"
@@ -66,7 +58,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
             yield node, "boolean"
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not):
             yield node, "dropped sign"
-        if isinstance(node, ast.Constant) and node not in words and isinstance(node.value, bool | int | float):
+        if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
             yield node, "constant"
         if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
             yield node, "skipped"

@@ -1,6 +1,7 @@
 """Audits and rollbacks of checkpoints on disk, against the same numbers from whole vectors in memory."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 
 from toymdrl import shards
 from toymdrl.analysis.edits import TOP, edit_of, jaccard, neuron_norms, top_mask
-from toymdrl.audit import STORED, Audit, audit_checkpoints, layer_of
+from toymdrl.audit import STORED, Audit, audit_checkpoints, layers_of
 from toymdrl.auditpage import as_json, page
 from toymdrl.checkpoints import CheckpointError
 from toymdrl.cli import main
@@ -176,10 +177,59 @@ def test_coordinates_that_are_none_are_refused(chosen: Tensor, tmp_path: Path) -
 
 
 def test_layers_of_many_models() -> None:
-    assert layer_of("model.layers.11.mlp.up_proj.weight") == "layer 11"
-    assert layer_of("transformer.h.2.attn.weight") == "layer 2"
-    assert layer_of("blocks.0.gate.weight") == "layer 0"
-    assert layer_of("model.embed_tokens.weight") == "rest"
+    for name, layer in {
+        "model.layers.11.mlp.up_proj.weight": "layer 11",
+        "transformer.h.2.attn.weight": "layer 2",
+        "blocks.0.gate.weight": "layer 0",
+        "encoder.layer.3.output.weight": "layer 3",
+        "model.embed_tokens.weight": "rest",
+    }.items():
+        assert layers_of([name]) == {name: layer}
+    assert layers_of(["visual.blocks.0.w", "model.layers.0.w"]) == {
+        "visual.blocks.0.w": "visual.blocks 0",
+        "model.layers.0.w": "model.layers 0",
+    }
+
+
+def mlp(folder: Path, name: str, changed: Sequence[int], dtype: torch.dtype = torch.float32) -> Path:
+    """A checkpoint of one attention and one MLP of 100 neurons, some of which have changed by 1."""
+    gate = torch.zeros(100, 4)
+    gate[list(changed)] = 1.0
+    tensors = {"gate_proj": gate, "up_proj": torch.zeros(100, 4), "down_proj": torch.zeros(4, 100)}
+    weights = {f"model.layers.0.mlp.{part}.weight": each.to(dtype) for part, each in tensors.items()}
+    attention = torch.full((4, 4), 0.0 if name == "base" else 1.0).to(dtype)
+    file = folder / f"{name}.safetensors"
+    save_file(weights | {"model.layers.0.self_attn.q_proj.weight": attention}, file)
+    return file
+
+
+@pytest.mark.parametrize(("a", "b", "expected"), [((), (), 0.0), ((3,), (70,), 0.0), ((3,), (3,), 1.0)])
+def test_neurons_that_did_not_change_are_not_among_the_most_changed(
+    a: Sequence[int], b: Sequence[int], expected: float, tmp_path: Path
+) -> None:
+    base, one, two = mlp(tmp_path, "base", ()), mlp(tmp_path, "one", a), mlp(tmp_path, "two", b)
+    assert audit_checkpoints(base, {"a": one, "b": two}).pairs["a", "b"][""].jaccard == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_eight_bits_are_read(dtype: torch.dtype, tmp_path: Path) -> None:
+    base, after = mlp(tmp_path, "base", (), dtype), mlp(tmp_path, "after", (3, 5), dtype)
+    found = audit_checkpoints(base, {"after": after})
+    assert found.edits["after"][""].squared == 2 * 4 + 16
+    assert not found.skipped
+    chosen = tmp_path / "set.safetensors"
+    save_file({"model.layers.0.mlp.gate_proj.weight": torch.tensor([12, 0])}, chosen)
+    assert roll_back(base, after, chosen, tmp_path / "out.safetensors") == (2, 1)
+    assert audit_checkpoints(base, {"out": tmp_path / "out.safetensors"}).edits["out"][""].squared == 7 + 16
+
+
+def test_integers_are_not_compared_and_said_so(tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.safetensors" for name in ("base", "a")]
+    for file in files:
+        save_file({"w": torch.ones(4), "steps": torch.tensor([len(file.stem)], dtype=torch.uint8)}, file)
+    found = audit_checkpoints(files[0], {"a": files[1]})
+    assert found.skipped == ("steps",)
+    assert page(found)[-1].endswith("steps.")
 
 
 def bad(folder: Path, what: str) -> list[str]:
@@ -189,6 +239,7 @@ def bad(folder: Path, what: str) -> list[str]:
     save_file(good, base)
     save_file(good, after)
     save_file({"w": torch.tensor([0, 3])}, chosen)
+    save_file(good | {"w": torch.full((4, 3), torch.nan)}, folder / "nan.safetensors")
     command = ["rollback", str(base), str(after), str(chosen), "--out", str(folder / "out.safetensors")]
     match what:
         case "a shard from elsewhere":
@@ -222,7 +273,12 @@ def bad(folder: Path, what: str) -> list[str]:
             save_file({"v": torch.tensor([0])}, chosen)
         case "there already":
             (folder / "out.safetensors").write_text("mine")
-    return command
+    return {
+        "a forgotten file name": ["audit", "--json", str(base), str(after), str(after)],
+        "a table's bar in a name": ["audit", str(base), f"a|b={after}"],
+        "not finite": ["audit", str(base), str(folder / "nan.safetensors"), "--quiet"],
+        "a file for a folder": [*command[:-1], str(base / "out.safetensors")],
+    }.get(what, command)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +291,10 @@ def bad(folder: Path, what: str) -> list[str]:
         ("another model", "tensor 'w' has shape (4, 3) in"),
         ("two of one name", "give them as NAME=PATH"),
         ("truncated", "cannot be read as safetensors"),
+        ("a forgotten file name", "--json takes the name of a file to write, ending in .json"),
+        ("a table's bar in a name", "cannot be called 'a|b'"),
+        ("not finite", "'w' of "),
+        ("a file for a folder", "is not a folder; choose another --out"),
         ("indices that are too large", "coordinates of 'w' run from 0 to 12 of 12"),
         ("no indices", "give one I64 vector a tensor"),
         ("of no tensor", "coordinates are of 'v'"),
@@ -275,6 +335,10 @@ def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path, monkeypat
     monkeypatch.setattr("toymdrl.patch.shutil.copyfile", full)
     with pytest.raises(OSError, match="no space"):
         roll_back(base, after, chosen, tmp_path / "out.safetensors")
-    assert {each.name for each in tmp_path.iterdir()} == {"base.safetensors", "after.safetensors", "set.safetensors"}
+    assert {each.name for each in tmp_path.iterdir()} == {
+        f"{name}.safetensors" for name in ("base", "after", "set", "nan")
+    }
     with pytest.raises(CheckpointError):
         roll_back(base, after, base, tmp_path / "out.safetensors")
+    with pytest.raises(CheckpointError, match="nothing to compare"):
+        audit_checkpoints(base, {})

@@ -1,15 +1,16 @@
 """The command line: exit status, one clear line for each mistake, and nothing written."""
 
 import json
-import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 
+import toymdrl
 from toymdrl.cli import main
 from toymdrl.config import PRESETS
 from toymdrl.domains import DOMAINS
@@ -158,7 +159,23 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert re.fullmatch(r"toymdrl \d+\.\d+\.\d+\n", capsys.readouterr().out)
+    assert capsys.readouterr().out == f"toymdrl {toymdrl.__version__}\n"
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == toymdrl.__version__
+    assert f"\nversion: {toymdrl.__version__}\n" in (root / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {toymdrl.__version__}\n" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_an_interrupt_of_a_short_command_says_what_to_do(
+    smoke: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("toymdrl.report.write_report", interrupted)
+    assert main(["report", str(smoke)]) == 130
+    assert capsys.readouterr().err == "toymdrl: interrupted; give the command again\n"
 
 
 @pytest.mark.parametrize("damage", ["removed", "emptied", "of other checkpoints", "of another form"])

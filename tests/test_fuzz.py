@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,15 @@ FUZZ = settings(
 )
 WORDS = st.sampled_from(
     [
-        *"run resume report theorems reproduce audit rollback --help --version -- - . .. / /etc/passwd é ñ/ü".split(),  # noqa: SIM905
+        *"run resume report theorems reproduce audit rollback --help --version -- - . /etc/passwd é ñ/ü".split(),  # noqa: SIM905
         *"--preset smoke laptop --seed --steps --lr --kl --order math qa cw code --threads --out --quiet".split(),  # noqa: SIM905
         *"--no-analysis --seeds --workers --claims C1 --questions all --json --device cuda cpu".split(),  # noqa: SIM905
         *"0 1 -1 1e9 nan inf 2.5 NAME=x x=y=z".split(),  # noqa: SIM905
     ]
 )
-ARGUMENTS = st.lists(WORDS | st.text(max_size=12), max_size=7)
+# A run may be put anywhere that its user says; here it must not.
+ELSEWHERE = re.compile(r"[/\\]|\.\.")
+ARGUMENTS = st.lists(WORDS | st.text(max_size=12).filter(lambda text: not ELSEWHERE.search(text)), max_size=7)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

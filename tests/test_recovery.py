@@ -90,6 +90,14 @@ def test_the_state_of_another_run_is_not_taken_for_ones_own(whole: dict[str, byt
     assert "another run's" in observer.warnings[0]
 
 
+@pytest.mark.parametrize("step", ['"3"', "1.5", "NaN", 100_000 * "[" + 100_000 * "]"])
+def test_a_log_entry_of_another_type_costs_work_not_truth(step: str, whole: dict[str, bytes], tmp_path: Path) -> None:
+    results = finish(tmp_path).path / "results.json"
+    text = results.read_text()
+    results.write_text(text.replace('"step": 4', f'"step": {step}', 1))
+    assert content(finish(tmp_path)) == whole
+
+
 def test_leftovers_of_a_kill_are_removed(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, TINY)
     leftover = run.path / "checkpoints" / "base.safetensors.writing-123"

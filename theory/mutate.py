@@ -132,7 +132,7 @@ def passes(tests: list[str], file: str = "", source: str = "") -> bool:
         quiet = os.environ | {"PYTHONPATH": folder, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
             done = subprocess.run(
-                command, cwd=folder, env=quiet, capture_output=True, text=True, check=False, timeout=900
+                command, cwd=folder, env=quiet, capture_output=True, encoding="utf-8", check=False, timeout=900
             )
         except subprocess.TimeoutExpired:  # a mutant that hangs is noticed too
             return False

@@ -16,7 +16,7 @@ def test_nothing_else_is_imported() -> None:
     modules = [f"theory.{file.stem}" for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__"]
     assert len(modules) > 10
     command = [sys.executable, "-c", LOAD.format(modules=modules)]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, encoding="utf-8", check=True)
     loaded = done.stdout.split()
     assert "toymdrl.bounds" in loaded
     assert all(name == "toymdrl" or name.startswith("toymdrl.bounds") for name in loaded), loaded

@@ -46,7 +46,7 @@ def run(test: Path) -> bool:
     options = ["-n", "0", "--hypothesis-profile", "thorough", "--hypothesis-seed", str(seed)]
     command = [sys.executable, "-m", "pytest", *options, f"theory/{test.name}"]
     quiet = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=FOLDER.parent, env=quiet, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=FOLDER.parent, env=quiet, capture_output=True, encoding="utf-8", check=False)
     seconds = round(time.monotonic() - began)
     passed = re.search(r"(\d+) passed", done.stdout)
     print(f"{test.name}: {done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr}", flush=True)

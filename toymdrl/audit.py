@@ -6,7 +6,7 @@ model and by layer. Reads checkpoints of Llama, Qwen and other models with gate/
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -28,7 +28,7 @@ from toymdrl.checkpoints import CheckpointError
 from toymdrl.parameters import MLP_WEIGHT
 from toymdrl.shards import DTYPES, Place, alike
 
-_LAYER = re.compile(r"\b(?:layers|blocks|h)\.(\d+)\.")
+_LAYER = re.compile(r"(?P<stack>.*\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
 REST = "rest"
 """What belongs to no layer: embeddings, the last norm, the head."""
 STORED = "as stored"
@@ -72,7 +72,7 @@ class Pair:
     chance_cosine: float
     """Standard deviation of the cosine if every coordinate's product had a random sign."""
     jaccard: float | None
-    """Of the most changed TOP of the model's neurons, those of this layer; None without gate/up/down MLPs."""
+    """Of the most changed TOP of the model's neurons, those of this layer; 0 if none changed, None without MLPs."""
     chance_jaccard: float | None
     """Expected if each training's had been drawn at random among the layer's neurons, to first order."""
 
@@ -85,19 +85,22 @@ class Audit:
     """By training, then layer."""
     pairs: dict[tuple[str, str], dict[str, Pair]]
     skipped: tuple[str, ...]
-    """Tensors that hold no floating-point numbers."""
+    """Tensors whose numbers are not of a floating-point format that is read."""
 
 
-def layer_of(name: str) -> str:
-    """The layer that a tensor belongs to."""
-    found = _LAYER.search(name)
-    return f"layer {found[1]}" if found else REST
+def layers_of(names: Iterable[str]) -> dict[str, str]:
+    """The layer of each tensor; with its stack's name where there are several, as encoder and decoder."""
+    found = {name: _LAYER.match(name) for name in names}
+    several = len({each["stack"] for each in found.values() if each}) > 1
+    return {
+        name: f"{each['stack'] if several else 'layer'} {each['number']}" if each else REST
+        for name, each in found.items()
+    }
 
 
 def _edit(before: Tensor, after: Tensor) -> Edit:
     """Counts over a chunk of weights as they are stored, (weights,) each."""
-    precise = torch.promote_types(before.dtype, after.dtype)
-    precise = torch.promote_types(precise, torch.float32)
+    precise = torch.float64 if torch.float64 in (before.dtype, after.dtype) else torch.float32
     one, two = before.to(precise), after.to(precise)
     moved, size = (two - one).abs(), one.abs()
     relative = moved / size.clamp(min=torch.finfo(precise).tiny)
@@ -116,13 +119,15 @@ class _Neurons:
     def __init__(self) -> None:
         self.by_mlp: dict[str, np.ndarray] = {}
         self._parts: dict[str, set[str]] = {}
+        self._layers: dict[str, str] = {}
 
-    def add(self, name: str, place: Place, part: slice, delta: Tensor) -> None:
+    def add(self, name: str, layer: str, place: Place, part: slice, delta: Tensor) -> None:
         """Count a chunk of whole rows in."""
         found = MLP_WEIGHT.fullmatch(name)
         if not found or len(place.shape) != 2:
             return
         self._parts.setdefault(found["mlp"], set()).add(found["part"])
+        self._layers[found["mlp"]] = layer
         rows = delta.double().square().view(-1, place.row)
         count = place.shape[1] if found["part"] == "down" else place.shape[0]
         total = self.by_mlp.setdefault(found["mlp"], np.zeros(count))
@@ -145,7 +150,7 @@ class _Neurons:
         pieces = dict(zip(whole, mask.split([len(each) for each in whole.values()]), strict=True))
         found = {"": mask}
         for name, piece in pieces.items():
-            layer = layer_of(f"{name}.")
+            layer = self._layers[name]
             found[layer] = torch.cat([found[layer], piece]) if layer in found else piece
         return found
 
@@ -161,7 +166,7 @@ def audit_checkpoints(
         progress: called with the number of weights done since the last call.
 
     Raises:
-        CheckpointError: a file cannot be read, or they are not of one model.
+        CheckpointError: a file cannot be read, they are not of one model, or a weight is not finite.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -175,26 +180,31 @@ def audit_checkpoints(
         (0.75, 4.0)
     """
     names = list(others)
+    if not names:
+        raise CheckpointError(f"nothing to compare {base} with; give one checkpoint or more that were trained from it")
     first, *rest = alike([base, *others.values()])
     edits: dict[str, dict[str, Edit]] = {name: {"": Edit()} for name in names}
     dots: dict[tuple[str, str], dict[str, np.ndarray]] = {pair: {"": np.zeros(2)} for pair in combinations(names, 2)}
     neurons, skipped = {name: _Neurons() for name in names}, []
+    layers = layers_of(first)
     for tensor, place in first.items():
         also = [each[tensor] for each in rest]
         if any(each.dtype not in DTYPES for each in (place, *also)):
             skipped.append(tensor)
             continue
-        layer = layer_of(tensor)
+        layer = layers[tensor]
         for part in place.chunks():
             before = place.read(part)
             deltas = {}
             for name, each in zip(names, also, strict=True):
                 after = each.read(part)
                 found = _edit(before, after)
+                if not np.isfinite(found.squared + found.base_squared):
+                    raise CheckpointError(f"{tensor!r} of {base} or of {name} holds numbers that are not finite")
                 edits[name][""].add(found)
                 edits[name].setdefault(layer, Edit()).add(found)
                 deltas[name] = after.double() - before.double()
-                neurons[name].add(tensor, place, part, deltas[name])
+                neurons[name].add(tensor, layer, place, part, deltas[name])
             for (one, two), by_layer in dots.items():
                 products = deltas[one] * deltas[two]
                 dot = np.array([float(products.sum()), float(products.square().sum())])

@@ -7,9 +7,10 @@ from toymdrl.analysis.edits import TOP
 from toymdrl.audit import REST, Audit
 
 
-def _order(layer: str) -> tuple[int, int]:
-    """Layers by number; the rest last."""
-    return (1, 0) if layer == REST else (0, int(layer.split()[1]))
+def _order(layer: str) -> tuple[bool, str, int]:
+    """Layers by stack and number; the rest last."""
+    stack, _, number = layer.rpartition(" ")
+    return layer == REST, stack, int(number) if stack else 0
 
 
 def page(found: Audit) -> list[str]:
@@ -50,7 +51,7 @@ def page(found: Audit) -> list[str]:
         lines.append(f"| {layer} | {' | '.join(cells)} |")
     lines += ["", f"Top neurons: the {TOP:.0%} of MLP neurons (gate, up, down together) with the largest edit norm."]
     if found.skipped:
-        lines.append(f"Not compared, for they hold no floating-point numbers: {', '.join(found.skipped)}.")
+        lines.append(f"Not compared, being in no floating-point format that is read: {', '.join(found.skipped)}.")
     return lines
 
 

@@ -17,9 +17,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
+
+from toymdrl import __version__
 
 if TYPE_CHECKING:
     from toymdrl.config import RunConfig
@@ -189,6 +190,8 @@ def _named(checkpoints: Sequence[str]) -> "dict[str, Path]":
         if not equals or Path(each).exists():
             whole = Path(each).resolve()
             name, path = whole.name if whole.is_dir() else whole.stem, each
+        if not name.isprintable() or not name or "|" in name:
+            raise ConfigError(f"a checkpoint cannot be called {name!r}; give it as NAME=PATH")
         if name in found:
             raise ConfigError(f"two checkpoints are called {name!r}; give them as NAME=PATH")
         found[name] = Path(path)
@@ -202,17 +205,20 @@ def _audit(arguments: argparse.Namespace) -> None:
 
     from toymdrl.audit import audit_checkpoints  # noqa: PLC0415
     from toymdrl.auditpage import as_json, page  # noqa: PLC0415
+    from toymdrl.config import ConfigError  # noqa: PLC0415
     from toymdrl.files import write_atomically  # noqa: PLC0415
     from toymdrl.shards import alike  # noqa: PLC0415
 
     others = _named(arguments.checkpoints)
+    if arguments.json and (arguments.json.suffix != ".json" or arguments.json.is_dir()):
+        raise ConfigError(f"--json takes the name of a file to write, ending in .json, not {arguments.json}")
     first, *_ = alike([arguments.base, *others.values()])  # what does not fit is refused before a bar is drawn
     total = sum(place.size for place in first.values())
     with tqdm(total=total, unit_scale=True, unit=" weights", disable=arguments.quiet, dynamic_ncols=True) as bar:
         found = audit_checkpoints(arguments.base, others, bar.update)
-    if arguments.json:
-        write_atomically(arguments.json, json.dumps(as_json(found), indent=1) + "\n")
     print("\n".join(page(found)))
+    if arguments.json:
+        write_atomically(arguments.json, json.dumps(as_json(found), indent=1, allow_nan=False) + "\n")
 
 
 def _rollback(arguments: argparse.Namespace) -> None:
@@ -226,7 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version('toymdrl')}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(
         dest="command", required=True, metavar="run | resume | report | theorems | reproduce | audit | rollback"
     )
@@ -320,6 +326,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_one_line(error), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interrupt:
-        print(f"toymdrl: {interrupt or 'interrupted; nothing was begun'}", file=sys.stderr)
+        print(f"toymdrl: {str(interrupt) or 'interrupted; give the command again'}", file=sys.stderr)
         return INTERRUPTED
     return DONE

@@ -204,7 +204,7 @@ def _read(run: RunDirectory, name: str, kind: Any) -> tuple[str, Any]:
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
         return str(stored["key"]), from_plain(kind, stored["result"], f"{name}.")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = "is missing, damaged or of another version"
         raise CorruptFile(f"{file} {what}; make it again with `toymdrl resume {run.path}`") from error
 

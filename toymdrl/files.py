@@ -38,7 +38,8 @@ def write_atomically(path: Path, data: bytes | str) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed writer left half written below a folder that no other process writes to."""
     for path in folder.rglob(f"*{TEMPORARY}*"):
-        path.unlink(missing_ok=True)
+        if path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def digest(tensors: dict[str, Tensor], about: dict[str, Any]) -> str:
@@ -77,7 +78,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], str]:
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         stored = json.loads(header["__metadata__"]["toymdrl"])
         about, sha256 = dict(stored["about"]), str(stored["sha256"])
-    except (KeyError, ValueError, TypeError, SafetensorError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError, SafetensorError) as error:
         raise CorruptFile(f"{path} is damaged ({type(error).__name__})") from error
     if digest(tensors, about) != sha256:
         raise CorruptFile(f"{path} is not what was written: its checksum differs")

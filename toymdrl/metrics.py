@@ -36,7 +36,7 @@ class MetricsLog:
             for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError):
                     continue
                 if isinstance(line, dict) and isinstance(line.get("stage"), str) and isinstance(line.get("step"), int):
                     lines.append(line)

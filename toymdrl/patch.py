@@ -4,9 +4,9 @@ Shards are copied and then changed in place, some rows at a time, so memory does
 choose the coordinates: `analysis.rollback`, or chapter 8 of the course.
 """
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from toymdrl.parameters import trainable
 from toymdrl.shards import DTYPES, INTEGERS, Place, alike, places
 
 
-def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
+def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> None:
     """Write a set of flat coordinates of a module as `roll_back` takes it.
 
     Args:
@@ -51,7 +51,7 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path) -> None:
         if len(inside):
             found[name] = inside.long().contiguous()
         start += weight.numel()
-    write_atomically(file, save(found))
+    write_atomically(Path(file), save(found))
 
 
 def _indices(place: Place, name: str, target: Place) -> Tensor:
@@ -86,17 +86,14 @@ def _put_back(before: Place, after: Place, file: Path, indices: Tensor) -> int:
     return changed
 
 
-def roll_back(
-    before: Path, after: Path, coordinates: Path, out: Path, progress: Callable[[int], object] = lambda _: None
-) -> tuple[int, int]:
-    """Write `after` with some coordinates as in `before`; what else lies beside its shards is copied.
+def roll_back(before: Path | str, after: Path | str, coordinates: Path | str, out: Path | str) -> tuple[int, int]:
+    """Write `after` with some coordinates as in `before`; the other files beside its shards are copied.
 
     Args:
         before: the earlier checkpoint: a safetensors file, or a folder of shards.
         after: the later one, of the same kind of model.
         coordinates: safetensors; for each tensor that is changed a vector of flat indices, int64.
         out: file or folder to write, as `after` is; it must not exist.
-        progress: called with the number of weights done since the last call.
 
     Returns:
         How many coordinates were chosen, and how many of these differed.
@@ -116,6 +113,7 @@ def roll_back(
         ...     roll_back(old, new, chosen, out)
         (1, 1)
     """
+    after, out = Path(after), Path(out)
     if out.exists():
         raise CheckpointError(f"{out} is there already; choose another --out")
     old, new = alike([before, after])
@@ -126,7 +124,10 @@ def roll_back(
     for name in chosen:
         if new[name].dtype not in DTYPES or old[name].dtype not in DTYPES:
             raise CheckpointError(f"{name!r} is {new[name].dtype}; only floating-point tensors are put back")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise CheckpointError(f"{out.parent} is not a folder; choose another --out") from None
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=out.parent) as folder:
         written = Path(folder) / out.name
         if after.is_dir():
@@ -140,6 +141,8 @@ def roll_back(
         for name, indices in chosen.items():
             file = written / new[name].file.name if after.is_dir() else written
             changed += _put_back(old[name], new[name], file, indices)
-            progress(new[name].size)
+        for file in written.iterdir() if after.is_dir() else [written]:
+            with open(file, "r+b") as opened:
+                os.fsync(opened.fileno())
         written.rename(out)
     return sum(len(indices.unique()) for indices in chosen.values()), changed

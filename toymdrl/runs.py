@@ -14,6 +14,7 @@ SHA-256 of its content, and results.json repeats it for each checkpoint, beside 
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -128,7 +129,7 @@ class RunDirectory:
             raise RunError(f"{path} is no run (it has no config.json); give a folder that `toymdrl run` made")
         try:
             config = from_json(json.loads(file.read_text(encoding="utf-8")))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{file} cannot be used ({error}); start again with `toymdrl run`") from error
         run = cls(path, config)
         run.read()
@@ -259,13 +260,15 @@ class RunDirectory:
                 numbers = [entry["average"], *(entry["scores"][key] for key in DOMAINS)]
                 texts = [entry["name"], entry["sha256"], data["code"]]
                 if (log := entry["log"]) is not None:
-                    numbers.append(float(log["step"]))
                     texts += [log["stage"], log["sha256"]]
-                if not all(isinstance(n, float) for n in numbers) or not all(isinstance(t, str) for t in texts):
+                    if type(log["step"]) is not int:
+                        raise ValueError("a log's step is no whole number")
+                finite = all(isinstance(each, float) and math.isfinite(each) for each in numbers)
+                if not finite or not all(isinstance(t, str) for t in texts):
                     raise ValueError("a checkpoint's entry has the wrong types")
             if not (isinstance(data["complete"], bool) and isinstance(data["claims"], dict) and data["config"]):
                 raise ValueError("it lacks a part")
-        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptFile(f"{path} cannot be used ({type(error).__name__}: {error})") from error
         if schema != SCHEMA:
             raise RunError(f"{path} has schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
@@ -303,7 +306,7 @@ class RunDirectory:
         try:
             sessions = json.loads(self._file("provenance.json").read_text(encoding="utf-8"))["sessions"]
             sessions = list(sessions)
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
             sessions = []
         sessions.append(provenance(self.config))
         write_atomically(self._file("provenance.json"), json.dumps({"sessions": sessions}, indent=1) + "\n")

@@ -20,7 +20,14 @@ from toymdrl.checkpoints import CheckpointError
 INDEX = "model.safetensors.index.json"
 CHUNK = 1 << 22
 """Numbers read at a time, or one row if that is longer."""
-DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}
 """Number formats that are read, by their name in the file."""
 INTEGERS = {"I64": torch.int64, "I32": torch.int32}
 
@@ -48,7 +55,13 @@ class Place:
     @property
     def width(self) -> int:
         """Bytes a number."""
-        return (DTYPES | INTEGERS)[self.dtype].itemsize
+        return self._type.itemsize
+
+    @property
+    def _type(self) -> torch.dtype:
+        if found := (DTYPES | INTEGERS).get(self.dtype):
+            return found
+        raise CheckpointError(f"{self.file} holds numbers of type {self.dtype}, which are not read")
 
     def chunks(self) -> Iterator[slice]:
         """Runs of whole rows of about CHUNK numbers, as slices of the flat tensor."""
@@ -59,14 +72,14 @@ class Place:
         """Some of the numbers as they are stored, (numbers,).
 
         Raises:
-            CheckpointError: the file has become shorter.
+            CheckpointError: the file has become shorter, or its numbers are of a type that is not read.
         """
         with open(self.file, "rb") as file:
             file.seek(self.start + part.start * self.width)
             data = bytearray(file.read((part.stop - part.start) * self.width))
         if len(data) < (part.stop - part.start) * self.width:
             raise CheckpointError(f"{self.file} ends too early; copy it again")
-        return torch.frombuffer(data, dtype=(DTYPES | INTEGERS)[self.dtype])
+        return torch.frombuffer(data, dtype=self._type)
 
 
 def _files(path: Path) -> list[Path]:

@@ -95,7 +95,7 @@ SIZES: dict[str, tuple[Callable[[int], Work], tuple[int, ...]]] = {
 def memory(prompts: int) -> float:
     """Peak MiB of a process that does one chunked product."""
     code = MEMORY.format(root=str(Path(__file__).parents[2]), prompts=prompts)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     return float(done.stdout)
 
 

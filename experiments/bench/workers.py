@@ -78,7 +78,7 @@ def audit() -> dict[str, float]:
         checkpoint(after, "after")
         began = perf_counter()
         command = [sys.executable, "-c", code, "audit", str(base), str(after), "--quiet"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, cwd=ROOT)
         seconds = perf_counter() - began
     return {"weights": weights, "seconds": seconds, "peak_mib": float(done.stderr.strip().splitlines()[-1])}
 

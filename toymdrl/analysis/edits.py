@@ -87,10 +87,10 @@ def chance_jaccard(share: float) -> float:
 
 
 def top_mask(score: Tensor, share: float) -> Tensor:
-    """The highest `share` of scores as a mask."""
+    """The highest `share` of scores as a mask; scores of 0, which may be more than are left, are never in it."""
     mask = torch.zeros(len(score), dtype=torch.bool, device=score.device)
     mask[score.topk(max(1, round(share * len(score)))).indices] = True
-    return mask
+    return mask & (score > 0)
 
 
 def neuron_norms(delta: Tensor, neurons: Tensor) -> Tensor:
