@@ -1,0 +1,194 @@
+"""What each command of the command line does. `cli` imports this once it knows that the arguments make sense.
+
+Its own module because torch is slow to import, and `toymdrl --help` needs none of it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+import toymdrl
+from toymdrl.audit import audit_checkpoints
+from toymdrl.auditpage import as_json, page
+from toymdrl.checkpoints import CheckpointError
+from toymdrl.claims import claims
+from toymdrl.config import PRESETS, ConfigError, RunConfig, headline_domain, validate
+from toymdrl.explain import AnalysisError, explain, load_explanation
+from toymdrl.files import CorruptFile, write_atomically
+from toymdrl.patch import roll_back
+from toymdrl.pipeline import StageDivergedError, everything, execute, is_done, prepare, stages
+from toymdrl.progress import Terminal
+from toymdrl.report import write_report
+from toymdrl.runs import RunDirectory, RunError
+from toymdrl.shards import alike
+from toymdrl.subject import Subject
+from toymdrl.theorems import check, lines, markdown
+from toymdrl.threads import FIGHTING, contention
+
+BAD_ARGUMENTS = (ConfigError, RunError, CorruptFile, CheckpointError)
+"""Errors of what was asked for: nothing was done."""
+FAILURES = (StageDivergedError, AnalysisError, OSError)
+"""Errors of what was begun."""
+
+
+def _config(arguments: argparse.Namespace) -> RunConfig:
+    """The preset with what the command line changes."""
+    if arguments.preset not in PRESETS:
+        raise ConfigError(f"unknown preset {arguments.preset!r}; choose from {', '.join(PRESETS)}")
+    config = PRESETS[arguments.preset]
+    given = {name: value for name in ("seed", "device", "threads") if (value := getattr(arguments, name)) is not None}
+    if arguments.order is not None:
+        given["order"] = tuple(arguments.order)
+    changes = {"steps": arguments.steps, "learning_rate": arguments.lr, "kl": arguments.kl}
+    grpo = replace(config.grpo, **{name: value for name, value in changes.items() if value is not None})
+    refresh = config.refresh if arguments.kl is None else replace(config.refresh, kl=arguments.kl)
+    return validate(replace(config, grpo=grpo, refresh=refresh, **given))
+
+
+def _carry_out(run: RunDirectory, quiet: bool, analysis: bool) -> None:
+    """Do what is left of a run, its analysis included unless it is not wanted, and draw its report."""
+    with run.lock():
+        run.record_session()
+        plan = everything(run.config) if analysis else stages(run.config)
+        with Terminal(plan, quiet, analysis and len(run.config.order) > 1) as terminal:
+            execute(run, plan, terminal)
+            explanation = explain(run, terminal) if analysis else None
+        run.write_results(claims(run.config, run.checkpoints, explanation))
+        for file in write_report(run):
+            print(f"wrote {file}")
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.command == "run":
+        config = _config(arguments)
+        prepare(config)
+        run = RunDirectory.create(arguments.out, config)
+    else:
+        run = RunDirectory.open(arguments.run)
+        prepare(run.config)
+    print(f"run folder {run.path}", flush=True)
+    threads = run.config.threads
+    if threads > 1 and contention(threads) > FIGHTING:
+        print(
+            f"warning: other programs keep the cores busy, and {threads} threads would wait for each other; "
+            "a new run with --threads 1 would be faster",
+            file=sys.stderr,
+        )
+    try:
+        _carry_out(run, arguments.quiet, not arguments.no_analysis)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; go on with `toymdrl resume {run.path}`") from None
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    run = RunDirectory.open(arguments.run)
+    with run.lock():
+        # A results.json that was edited may call itself complete.
+        plan = everything if run.checkpoints and "C2" in run.results()["claims"] else stages
+        if run.checkpoints and not all(is_done(run, stage) for stage in plan(run.config)):
+            raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
+        for file in write_report(run):
+            print(f"wrote {file}")
+
+
+def _theorems(arguments: argparse.Namespace) -> None:
+    run = RunDirectory.open(arguments.run)
+    prepare(run.config)
+    with run.lock():
+        harmed = headline_domain(run.config)
+        if harmed is None:
+            raise RunError(f"{run.path} has one domain, so there is no damage to measure; take a run of several")
+        results = run.results() if (run.path / "results.json").exists() else None
+        explanation = load_explanation(run) if results and "C2" in results["claims"] else None
+        if explanation is None:
+            raise RunError(f"{run.path} has no whole analysis yet; make it with `toymdrl resume {run.path}`")
+        print("measuring; this takes about a minute", file=sys.stderr, flush=True)
+        findings = check(Subject(run, harmed), explanation)
+        print("\n".join(lines(findings)))
+        file = run.path / "theorems.md"
+        write_atomically(file, markdown(findings))
+        print(f"wrote {file}")
+
+
+def _reproduce(arguments: argparse.Namespace) -> None:
+    # The experiments are beside the package in a checkout, and are not installed with it.
+    checkout = Path(toymdrl.__file__).parents[1]
+    if not (checkout / "experiments" / "reproduce.py").is_file():
+        raise ConfigError("the experiments come with the source alone; clone the repository and `pip install -e .` it")
+    sys.path.insert(0, str(checkout))
+    from experiments import reproduce  # noqa: PLC0415
+
+    if arguments.compare:
+        told, agree = reproduce.compare(arguments.out)
+        print("\n".join(told))
+        if not agree:
+            raise OSError("the results differ")
+        return
+    try:
+        told = reproduce.reproduce(
+            seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
+            workers=arguments.workers,
+            chosen=arguments.claims,
+            questions=arguments.questions,
+            out=arguments.out,
+            preset=arguments.preset,
+            scheduler=arguments.scheduler,
+        )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("interrupted; the same command goes on from here") from None
+    print("\n".join(told))
+    print(f"wrote {arguments.out / 'REPRODUCTION.md'}")
+
+
+def _named(checkpoints: Sequence[str]) -> dict[str, Path]:
+    """NAME=PATH, or a path under its last name that is not another's.
+
+    Raises:
+        ConfigError: two of one name.
+    """
+    found: dict[str, Path] = {}
+    for each in checkpoints:
+        name, equals, path = each.partition("=")
+        if not equals or Path(each).exists():
+            whole = Path(each).resolve()
+            name, path = whole.name if whole.is_dir() else whole.stem, each
+        if not name.isprintable() or not name or "|" in name:
+            raise ConfigError(f"a checkpoint cannot be called {name!r}; give it as NAME=PATH")
+        if name in found:
+            raise ConfigError(f"two checkpoints are called {name!r}; give them as NAME=PATH")
+        found[name] = Path(path)
+    return found
+
+
+def _audit(arguments: argparse.Namespace) -> None:
+    others = _named(arguments.checkpoints)
+    if arguments.json and (arguments.json.suffix != ".json" or arguments.json.is_dir()):
+        raise ConfigError(f"--json takes the name of a file to write, ending in .json, not {arguments.json}")
+    first, *_ = alike([arguments.base, *others.values()])  # what does not fit is refused before a bar is drawn
+    total = sum(place.size for place in first.values())
+    with tqdm(total=total, unit_scale=True, unit=" weights", disable=arguments.quiet, dynamic_ncols=True) as bar:
+        found = audit_checkpoints(arguments.base, others, bar.update)
+    print("\n".join(page(found)))
+    if arguments.json:
+        write_atomically(arguments.json, json.dumps(as_json(found), indent=1, allow_nan=False) + "\n")
+
+
+def _rollback(arguments: argparse.Namespace) -> None:
+    chosen, changed = roll_back(arguments.before, arguments.after, arguments.coordinates, arguments.out)
+    print(f"put {chosen:,} coordinates back, of which {changed:,} had changed; wrote {arguments.out}")
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "run": _run,
+    "resume": _run,
+    "report": _report,
+    "theorems": _theorems,
+    "reproduce": _reproduce,
+    "audit": _audit,
+    "rollback": _rollback,
+}
