@@ -48,10 +48,10 @@ RULES = [
 ]
 
 READING = """It does not grow. 32 directions undo 53 % of the loss among 2.6 million parameters and 41 % among 43
-thousand, and 30 % of it takes 11 directions there, 17 here; the rule on their slope is open only because it may be below the
-band. Ten times what a step of the same length straight back undoes, at width 256. What shrinks is the harm itself, from
-36 points to 5, with learning rates that fall as the width grows; another rule for them may tell another story. Width 32
-is hardly a model of the others: on one seed it does not learn Math at all."""
+thousand, and 30 % of it takes 11 directions there, 17 here; the rule on their slope is open only because it may be
+below the band. Ten times what a step of the same length straight back undoes, at width 256. What shrinks is the harm
+itself, from 36 points to 5, with learning rates that fall as the width grows; another rule for them may tell another
+story. Width 32 is hardly a model of the others: on one seed it does not learn Math at all."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:
