@@ -11,7 +11,7 @@ from torch import Tensor
 from tests import tiny
 from toymdrl.domains import Problems
 from toymdrl.exact import ExpectedReward, kl_parts
-from toymdrl.grpo import GRPOConfig, advantages, loss, update
+from toymdrl.grpo import GRPOConfig, advantages, learning_rate, loss, measure, update
 from toymdrl.model import DivergenceError, Policy
 from toymdrl.rollout import Rollout, answer_log_policy, sample
 from toymdrl.streams import stream
@@ -184,3 +184,49 @@ def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
     with pytest.raises(DivergenceError, match="nan"):
         update(model, torch.optim.SGD(model.parameters(), lr=1.0), bad, CONFIG, None)
     assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+
+
+def test_metrics_are_means_over_answers_and_their_tokens(generator: torch.Generator) -> None:
+    """By loops over answers and tokens, with torch's own entropy and divergence."""
+    mask = torch.tensor([[[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]], [[1.0, 1.0, 1.0], [1.0, 1.0, 0.0]]])
+    policy, reference = (torch.randn(2, 2, 3, 5, generator=generator).log_softmax(dim=-1) for _ in range(2))
+    answers = torch.randint(0, 5, (2, 2, 3), generator=generator)
+    old = policy.gather(-1, answers.unsqueeze(-1)).squeeze(-1) + 0.5 * torch.randn(2, 2, 3, generator=generator)
+    rewards = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+    rollout = Rollout(prompts=torch.zeros(2, 1), answers=answers, logprobs=old, mask=mask, rewards=rewards)
+    found = measure(policy, rollout, CONFIG, reference)
+    one, other = (torch.distributions.Categorical(logits=each) for each in (policy, reference))
+    entropy, kl = one.entropy(), torch.distributions.kl_divergence(one, other)
+    outside, entropies, divergences = [], [], []
+    for prompt in range(2):
+        for answer in range(2):
+            tokens = [(prompt, answer, at) for at in range(3) if mask[prompt, answer, at]]
+            entropies += [float(entropy[each]) for each in tokens]
+            divergences.append(sum(float(kl[each]) for each in tokens))
+            ratios = [float((one.log_prob(answers)[each] - old[each]).exp()) for each in tokens]
+            outside += [abs(ratio - 1) > CONFIG.clip for ratio in ratios]
+    assert float(found["entropy"]) == pytest.approx(sum(entropies) / len(entropies))
+    assert float(found["kl"]) == pytest.approx(sum(divergences) / len(divergences))
+    assert 0 < sum(outside) < len(outside)
+    assert float(found["clipped"]) == pytest.approx(sum(outside) / len(outside))
+    assert (float(found["reward"]), float(found["flat_groups"])) == (0.5, 0.5)
+    assert float(measure(policy, rollout, CONFIG)["kl"]) == 0
+
+
+def test_an_update_forgets_the_gradient_before(generator: torch.Generator) -> None:
+    rollout = sample(tiny.policy(3), tiny.sums(), 4, generator)
+    moved = []
+    for stale in (False, True):
+        model = tiny.policy(3)
+        if stale:
+            for parameter in model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+        update(model, torch.optim.SGD(model.parameters(), lr=1.0), rollout, CONFIG, None)
+        moved.append(_flat(tuple(model.parameters())))
+    assert torch.equal(*moved)
+
+
+def test_the_learning_rate_falls_in_equal_steps_to_just_above_zero() -> None:
+    falling = [learning_rate(GRPOConfig(steps=4, learning_rate=8.0), step) for step in range(4)]
+    assert falling == [8.0, 6.0, 4.0, 2.0]
+    assert learning_rate(GRPOConfig(steps=4, learning_rate=8.0, anneal=False), 3) == 8.0
