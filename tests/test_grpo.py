@@ -77,16 +77,17 @@ def test_mean_gradient_is_the_policy_gradient(kl: float) -> None:
     rewards=st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=1, max_size=5),
     kind=st.sampled_from(["mean", "zscore"]),
     shift=st.floats(-3, 3),
+    scale=st.sampled_from([1.0, 1e-5]),
 )
-def test_advantages(rewards: list[list[float]], kind: str, shift: float) -> None:
-    table = torch.tensor(rewards, dtype=torch.float64)
+def test_advantages(rewards: list[list[float]], kind: str, shift: float, scale: float) -> None:
+    table = scale * torch.tensor(rewards, dtype=torch.float64)
     values = advantages(table, kind)
+    assert (values * (table - table.mean(dim=1, keepdim=True)) >= 0).all()
     torch.testing.assert_close(values.sum(dim=1), torch.zeros(len(table), dtype=torch.float64), rtol=0, atol=1e-9)
     torch.testing.assert_close(advantages(table + shift, kind), values, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(advantages(table.flip(1), kind), values.flip(1), rtol=1e-9, atol=1e-9)
     assert (values[(table == table[:, :1]).all(dim=1)] == 0).all()
-    if kind == "zscore":
-        wide = table.std(dim=1) > 0.1
+    if kind == "zscore" and (wide := table.std(dim=1) > 0.1).any():
         torch.testing.assert_close(values[wide].std(dim=1), torch.ones(int(wide.sum())).double(), rtol=2e-3, atol=0)
 
 
@@ -176,12 +177,14 @@ def test_several_updates_raise_the_reward_of_what_was_sampled() -> None:
     assert clipped[-1].loss < clipped[0].loss
 
 
-def test_a_loss_that_is_not_finite_stops_before_the_update() -> None:
+@pytest.mark.parametrize("factor", [float("nan"), 1e200])
+def test_a_loss_or_gradient_that_is_not_finite_stops_before_the_update(factor: float) -> None:
+    """1e200: the loss is finite, and the norm of its gradient is not."""
     model = tiny.policy(10)
     before = [weight.clone() for weight in model.parameters()]
     rollout = sample(model, tiny.sums(), 4, stream("nan"))
-    bad = replace(rollout, rewards=rollout.rewards * float("nan"))
-    with pytest.raises(DivergenceError, match="nan"):
+    bad = replace(rollout, rewards=rollout.rewards * factor)
+    with pytest.raises(DivergenceError, match=r"gradient's norm (nan|inf)"):
         update(model, torch.optim.SGD(model.parameters(), lr=1.0), bad, CONFIG, None)
     assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
@@ -211,6 +214,16 @@ def test_metrics_are_means_over_answers_and_their_tokens(generator: torch.Genera
     assert float(found["clipped"]) == pytest.approx(sum(outside) / len(outside))
     assert (float(found["reward"]), float(found["flat_groups"])) == (0.5, 0.5)
     assert float(measure(policy, rollout, CONFIG)["kl"]) == 0
+
+
+def test_without_a_kl_weight_a_reference_is_not_looked_at(generator: torch.Generator) -> None:
+    rollout, found = sample(tiny.policy(3), tiny.sums(), 4, generator), {}
+    for weight in (0.0, 0.5):
+        model = tiny.policy(3)
+        optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+        found[weight] = update(model, optimiser, rollout, replace(CONFIG, kl=weight), tiny.policy(4)).kl
+    assert found[0.0] == 0
+    assert found[0.5] > 0
 
 
 def test_an_update_forgets_the_gradient_before(generator: torch.Generator) -> None:
