@@ -179,7 +179,15 @@ def _audit(arguments: argparse.Namespace) -> None:
 
 
 def _rollback(arguments: argparse.Namespace) -> None:
-    chosen, changed = roll_back(arguments.before, arguments.after, arguments.coordinates, arguments.out)
+    # Drawn after a second only: what does not fit has been refused by then.
+    with tqdm(unit="B", unit_scale=True, disable=arguments.quiet, dynamic_ncols=True, delay=1) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done)
+
+        paths = (arguments.before, arguments.after, arguments.coordinates, arguments.out)
+        chosen, changed = roll_back(*paths, show)
     print(f"put {chosen:,} coordinates back, of which {changed:,} had changed; wrote {arguments.out}")
 
 

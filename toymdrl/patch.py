@@ -5,8 +5,8 @@ choose the coordinates: `analysis.rollback`, or chapter 8 of the course.
 """
 
 import os
-import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +17,9 @@ from toymdrl.checkpoints import CheckpointError
 from toymdrl.files import write_atomically
 from toymdrl.parameters import trainable
 from toymdrl.shards import DTYPES, INTEGERS, Place, alike, places
+
+COPIED_AT_ONCE = 2**24
+"""Bytes."""
 
 
 def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> None:
@@ -86,7 +89,23 @@ def _put_back(before: Place, after: Place, file: Path, indices: Tensor) -> int:
     return changed
 
 
-def roll_back(before: Path | str, after: Path | str, coordinates: Path | str, out: Path | str) -> tuple[int, int]:
+def _copy(files: dict[Path, Path], progress: Callable[[int, int], object]) -> None:
+    """Copy files, from what to where."""
+    total = sum(file.stat().st_size for file in files)
+    for file, target in files.items():
+        with open(file, "rb") as old, open(target, "wb") as new:
+            while piece := old.read(COPIED_AT_ONCE):
+                new.write(piece)
+                progress(len(piece), total)
+
+
+def roll_back(
+    before: Path | str,
+    after: Path | str,
+    coordinates: Path | str,
+    out: Path | str,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> tuple[int, int]:
     """Write `after` with some coordinates as in `before`; the other files beside its shards are copied.
 
     Args:
@@ -94,6 +113,7 @@ def roll_back(before: Path | str, after: Path | str, coordinates: Path | str, ou
         after: the later one, of the same kind of model.
         coordinates: safetensors; for each tensor that is changed a vector of flat indices, int64.
         out: file or folder to write, as `after` is; it must not exist.
+        progress: called with the bytes copied since the last call, and with those of all files.
 
     Returns:
         How many coordinates were chosen, and how many of these differed.
@@ -132,11 +152,9 @@ def roll_back(before: Path | str, after: Path | str, coordinates: Path | str, ou
         written = Path(folder) / out.name
         if after.is_dir():
             written.mkdir()
-            for file in after.iterdir():
-                if file.is_file():
-                    shutil.copyfile(file, written / file.name)
+            _copy({file: written / file.name for file in after.iterdir() if file.is_file()}, progress)
         else:
-            shutil.copyfile(after, written)
+            _copy({after: written}, progress)
         changed = 0
         for name, indices in chosen.items():
             file = written / new[name].file.name if after.is_dir() else written
