@@ -340,16 +340,15 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert places(out).keys() == {"w", "b"}
 
 
-def test_a_folder_that_cannot_be_written_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
     bad(tmp_path, "nothing")
     base, after, chosen = (tmp_path / f"{name}.safetensors" for name in ("base", "after", "set"))
 
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("toymdrl.patch.shutil.copyfile", full)
     with pytest.raises(OSError, match="no space"):
-        roll_back(base, after, chosen, tmp_path / "out.safetensors")
+        roll_back(base, after, chosen, tmp_path / "out.safetensors", full)  # once it has copied a piece
     assert {each.name for each in tmp_path.iterdir()} == {
         f"{name}.safetensors" for name in ("base", "after", "set", "nan")
     }
