@@ -114,12 +114,13 @@ def page(rows: Sequence[Row]) -> list[str]:
     lines = [*rule_table(RULES, numbers), ""]
     lines += [f"Curvature along Pδ, points: Math {h_a}, the other domains together {h_b}. The sum of scores is highest"]
     lines += [f"after {best} of {STEPS} Re-Math steps.", ""]
-    lines += [f"| {STEPS} steps on | {' | '.join(DOMAINS[key].title for key in DOMAINS)} | average |"]
-    lines += ["|---|" + "---:|" * (len(DOMAINS) + 1)]
-    for refreshed in DOMAINS:
+    scored = list(rows[0]["paths"]["control"][0])
+    lines += [f"| {STEPS} steps on | {' | '.join(DOMAINS[key].title for key in scored)} | average |"]
+    lines += ["|---|" + "---:|" * (len(scored) + 1)]
+    for refreshed in scored:
         paths = [row["paths"][refreshed] for row in rows]
-        gains = [{key: path[-1][key] - path[0][key] for key in DOMAINS} for path in paths]
-        cells = [str(interval([gain[key] for gain in gains])) for key in DOMAINS]
+        gains = [{key: path[-1][key] - path[0][key] for key in scored} for path in paths]
+        cells = [str(interval([gain[key] for gain in gains])) for key in scored]
         mean = interval([float(np.mean(list(gain.values()))) for gain in gains])
         lines.append(f"| {DOMAINS[refreshed].title} | {' | '.join(cells)} | {mean} |")
     return lines
@@ -135,7 +136,7 @@ def figure(rows: Sequence[Row]) -> Figure:
             (left, SHARES, [row["line"] for row in rows]),
             (right, range(STEPS + 1), paths),
         ):
-            for key in DOMAINS:
+            for key in series[0][0]:
                 change = np.mean([[scores[key] - each[0][key] for scores in each] for each in series], axis=0)
                 axes.plot(places, change, color=COLOURS[key], linewidth=2, label=DOMAINS[key].title)
             axes.axhline(0, color=FAINT, linewidth=0.8)

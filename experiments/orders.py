@@ -72,7 +72,7 @@ def _of_seed(by_first: dict[str, Row]) -> Row:
     """One seed's numbers."""
     pairs = [pair for row in by_first.values() for pair in row["pairs"].values()]
     actual = [pair["actual"] for pair in pairs]
-    ends = {order: by_first[order[0]]["scores"][" ".join(order)] for order in permutations(DOMAINS)}
+    ends = {order: by_first[order[0]]["scores"][" ".join(order)] for order in permutations(by_first)}
     averages = [float(np.mean(list(scores.values()))) for scores in ends.values()]
     early, late = (float(np.mean([scores[order[place]] for order, scores in ends.items()])) for place in (0, -1))
     return {
@@ -86,11 +86,12 @@ def _of_seed(by_first: dict[str, Row]) -> Row:
 def page(rows: Sequence[Row]) -> list[str]:
     """The rules; every pair's damage; how alike a pair's two directions are."""
     seeds = _seeds(rows)
+    trained = [key for key in DOMAINS if any(key in by_first for by_first in seeds.values())]
     damage = {
-        (a, b): [by_first[a]["pairs"][b]["actual"] for by_first in seeds.values()] for a, b in permutations(DOMAINS, 2)
+        (a, b): [by_first[a]["pairs"][b]["actual"] for by_first in seeds.values()] for a, b in permutations(trained, 2)
     }
     harmed = holm({f"{a} {b}": sign_flip(values) for (a, b), values in damage.items()})
-    twice = {(a, b): list(np.subtract(damage[a, b], damage[b, a])) for a, b in combinations(DOMAINS, 2)}
+    twice = {(a, b): list(np.subtract(damage[a, b], damage[b, a])) for a, b in combinations(trained, 2)}
     uneven = holm({f"{a} {b}": sign_flip(values) for (a, b), values in twice.items()})
     lines = [*rule_table(RULES, [_of_seed(each) for each in seeds.values()]), ""]
     lines += ["| harmed | by | points lost | p, Holm | less what it does to the other | p, Holm |"]

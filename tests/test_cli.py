@@ -178,7 +178,7 @@ def test_an_interrupt_of_a_short_command_says_what_to_do(
     assert capsys.readouterr().err == "toymdrl: interrupted; give the command again\n"
 
 
-@pytest.mark.parametrize("damage", ["removed", "emptied", "of other checkpoints", "of another form"])
+@pytest.mark.parametrize("damage", ["removed", "emptied", "of other checkpoints", "of another form", "another number"])
 def test_a_damaged_analysis_is_made_again_to_the_same_bytes(
     damage: str, smoke: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,6 +193,9 @@ def test_a_damaged_analysis_is_made_again_to_the_same_bytes(
             file.write_bytes(whole.replace(b'"key": "', b'"key": "0'))
         case "of another form":
             file.write_bytes(whole.replace(b'"norm"', b'"size"'))
+        case "another number":
+            file.write_bytes(whole.replace(b"0.1", b"0.2"))
+            assert file.read_bytes() != whole
     if damage != "of other checkpoints":
         assert main(["report", str(smoke)]) == 2
         assert "make it again with `toymdrl resume" in capsys.readouterr().err

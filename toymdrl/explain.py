@@ -1,9 +1,10 @@
 """Why a run's domains interfere and what undoes it: every analysis of `analysis/`, on a run's checkpoints.
 
-Results go to the run's folder, analysis/NAME.json, each with the key of what it was computed from: a result that is
-there with the right key is not computed again, so an interruption costs one analysis at most.
+Results go to the run's folder, analysis/NAME.json, each with the key of what it was computed from and a checksum: a
+result that is there with the right key is not computed again, so an interruption costs one analysis at most.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -194,15 +195,22 @@ def _file(run: RunDirectory, name: str) -> Path:
     return run.path / "analysis" / f"{name}.json"
 
 
+def _checksum(result: Any) -> str:
+    """SHA-256 of a result as JSON has it."""
+    return hashlib.sha256(json.dumps(result, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
 def _read(run: RunDirectory, name: str, kind: Any) -> tuple[str, Any]:
     """The key and result of an analysis on disk.
 
     Raises:
-        CorruptFile: it is missing, or not of the form in which it is written.
+        CorruptFile: it is missing, or not what was written.
     """
     file = _file(run, name)
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
+        if _checksum(stored["result"]) != stored["sha256"]:
+            raise ValueError
         return str(stored["key"]), from_plain(kind, stored["result"], f"{name}.")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         what = "is missing, damaged or of another version"
@@ -245,7 +253,8 @@ def explain(run: RunDirectory, observer: Observer) -> Explanation | None:
             _forget_rolled_back(run)
             try:
                 results[name] = measure(subject)
-                content = {"key": subject.key, "result": to_plain(results[name]) if results[name] else None}
+                result = to_plain(results[name]) if results[name] else None
+                content = {"key": subject.key, "sha256": _checksum(result), "result": result}
                 text = json.dumps(content, indent=1, allow_nan=False)
             except (ArithmeticError, ArpackError, ValueError) as error:
                 raise AnalysisError(

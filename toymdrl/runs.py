@@ -257,6 +257,8 @@ class RunDirectory:
             data = json.loads(path.read_text(encoding="utf-8"))
             schema = data["schema"]
             for entry in data["checkpoints"]:
+                if unknown := [key for key in DOMAINS if key not in entry["scores"]]:
+                    raise ValueError(f"no scores of {unknown[0]}, a domain added since; `toymdrl resume` trains again")
                 numbers = [entry["average"], *(entry["scores"][key] for key in DOMAINS)]
                 texts = [entry["name"], entry["sha256"], data["code"]]
                 if (log := entry["log"]) is not None:

@@ -1,4 +1,4 @@
-"""What a domain is: six small functions over a table of problems.
+"""What a domain is: five small functions over a table of problems.
 
 A problem is one row of integers, its *facts*: what the prompt shows and, for Code, what it hides. Everything else is a
 function of facts, vectorised over rows. All prompts of a domain have one length and all answers at most one length,
