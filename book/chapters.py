@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BOOK = Path(__file__).parent
+INCLUDED = {
+    "reproduction": "experiments/REPRODUCTION.md",
+    "benchmarks": "experiments/BENCH.md",
+    "theory": "theory/README.md",
+    "domains": "toymdrl/domains/README.md",
+}
+"""The site's pages that are written elsewhere in the repository."""
 _CODE = re.compile(r"^```\{code-cell\} python\n(?::tags: \[(?P<tags>[^\]]*)\]\n)?(?P<code>.*?)^```$", re.M | re.S)
 _FRONT = re.compile(r"\A---\n.*?^---\n", re.M | re.S)
 

@@ -12,6 +12,7 @@ from sphinx.application import Sphinx
 BOOK = Path(__file__).parent
 ROOT = BOOK.parent
 sys.path.insert(0, str(ROOT))
+from book.chapters import INCLUDED  # noqa: E402
 
 project = "toymdrl"
 author = "the toymdrl authors"
@@ -58,18 +59,11 @@ autodoc_typehints = "none"
 autodoc_preserve_defaults = True
 nitpick_ignore_regex = [(r"py:.*", r".*")]
 
-INCLUDED = {
-    "reproduction": ROOT / "experiments" / "REPRODUCTION.md",
-    "benchmarks": ROOT / "experiments" / "BENCH.md",
-    "theory": ROOT / "theory" / "README.md",
-    "domains": ROOT / "toymdrl" / "domains" / "README.md",
-}
-"""Pages that are written elsewhere in the repository."""
-
 
 def _include(_: Sphinx, name: str, source: list[str]) -> None:
     """A page's text from where it is written, its links seen from here."""
-    if file := INCLUDED.get(name):
+    if name in INCLUDED:
+        file = ROOT / INCLUDED[name]
 
         def link(match: re.Match[str]) -> str:
             path, hash_, place = match[2].partition("#")

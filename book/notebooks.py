@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from book.chapters import BOOK, Cell, cells, chapters
+from book.chapters import BOOK, INCLUDED, Cell, cells, chapters
 
 NOTEBOOKS = BOOK / "notebooks"
 _BOX = re.compile(
@@ -29,8 +29,10 @@ def _box(match: re.Match[str]) -> str:
 
 
 def _link(match: re.Match[str]) -> str:
-    """A link seen from book/notebooks; chapters become notebooks."""
+    """A link seen from book/notebooks; chapters become notebooks, and what the site includes is where it is written."""
     target = match["target"]
+    if place := INCLUDED.get(target.removesuffix(".md")):
+        return f"](../../{place})"
     if re.fullmatch(r"\d\d_\w+\.md", target):
         return f"]({target.removesuffix('.md')}.ipynb)"
     return f"](../{target})"

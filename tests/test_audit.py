@@ -15,11 +15,10 @@ from toymdrl import shards
 from toymdrl.analysis.edits import TOP, edit_of, jaccard, neuron_norms, top_mask
 from toymdrl.audit import STORED, Audit, audit_checkpoints, layers_of
 from toymdrl.auditpage import as_json, page
-from toymdrl.checkpoints import CheckpointError
 from toymdrl.cli import main
 from toymdrl.parameters import neurons, read, write
 from toymdrl.patch import roll_back, save_coordinates
-from toymdrl.shards import places
+from toymdrl.shards import CheckpointError, places
 
 SIZES: dict[str, Any] = {
     "vocab_size": 96,

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from toymdrl.checkpoints import CheckpointError, as_vector, read_checkpoints
+from toymdrl.checkpoints import as_vector, read_checkpoints
 from toymdrl.parameters import read, write
+from toymdrl.shards import CheckpointError
 
 
 @pytest.fixture
@@ -26,6 +27,16 @@ def test_two_files_become_vectors_in_the_modules_order(module: nn.Module, tmp_pa
     assert torch.equal(one, start)
     assert torch.allclose(two, start + 1)
     assert not two.requires_grad
+
+
+def test_a_folder_of_shards_reads_as_one_file(module: nn.Module, tmp_path: Path) -> None:
+    tensors = {name: weight.detach() for name, weight in module.named_parameters()}
+    save_file(tensors, tmp_path / "whole.safetensors")
+    (tmp_path / "shards").mkdir()
+    for name, tensor in tensors.items():
+        save_file({name: tensor}, tmp_path / "shards" / f"{name}.safetensors")
+    one, two = read_checkpoints([tmp_path / "whole.safetensors", tmp_path / "shards"])
+    assert torch.equal(as_vector(module, two), as_vector(module, one))
 
 
 @pytest.mark.parametrize(

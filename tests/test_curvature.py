@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -269,6 +270,29 @@ def test_a_loss_that_is_no_scalar_of_the_parameters_is_refused(kind: str, keep_g
     for attempt in (lambda: gradient(point, loss), lambda: Hessian(point, loss, keep_graph=keep_graph) @ _random(2, 4)):
         with pytest.raises(CurvatureError, match="a scalar computed from the module's parameters"):
             attempt()
+
+
+@both_ways
+def test_what_is_no_vector_of_the_coordinates_is_refused(keep_graph: bool) -> None:
+    hessian = Hessian(_point(_random(1, 3)), lambda m: m.x.square().sum(), keep_graph=keep_graph)
+    bad: list[Any] = [_random(2, 3), _random(2, 5), _random(2, 3, 4), _random(2, 4, 1, 1), np.ones(4), 1.0]
+    for vector in bad:
+        with pytest.raises(CurvatureError, match="a tensor of 4 coordinates is needed, not"):
+            hessian @ vector
+
+
+@pytest.mark.parametrize("pairs", [0, 4, 100])
+def test_as_many_pairs_as_coordinates_are_refused(pairs: int) -> None:
+    hessian = Hessian(_point(_random(1, 3)), lambda m: m.x.square().sum())
+    with pytest.raises(CurvatureError, match="take 1 to 3"):
+        top_eigenpairs(hessian, pairs)
+    assert len(top_eigenpairs(hessian, 3).values) == 3
+
+
+def test_a_loss_that_is_no_function_is_refused() -> None:
+    value_not_function: Any = torch.ones(())
+    with pytest.raises(CurvatureError, match="a function of the module"):
+        Hessian(_point(_random(1, 3)), value_not_function)
 
 
 @both_ways

@@ -24,9 +24,8 @@ from toymdrl.analysis.edits import (
     jaccard,
     top_mask,
 )
-from toymdrl.checkpoints import CheckpointError
 from toymdrl.parameters import MLP_WEIGHT
-from toymdrl.shards import DTYPES, Place, alike
+from toymdrl.shards import DTYPES, CheckpointError, Place, alike
 
 _LAYER = re.compile(r"(?P<stack>.*\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
 REST = "rest"

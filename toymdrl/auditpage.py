@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from toymdrl.analysis.edits import TOP
+from toymdrl.analysis.edits import PAPER_ABSOLUTE, PAPER_RELATIVE, THRESHOLDS, TOP
 from toymdrl.audit import REST, Audit
 
 
@@ -18,7 +18,7 @@ def page(found: Audit) -> list[str]:
     names = list(found.edits)
     kinds = list(found.edits[names[0]][""].unchanged)
     weights = found.edits[names[0]][""].weights
-    lines = [f"{weights:,} weights compared.", "", "| training | edit norm | of the weights' |"]
+    lines = [f"{weights:,} weights compared.", "", "| training | edit norm | over the base's norm |"]
     lines += ["|---|---:|---:|"]
     for name in names:
         edit = found.edits[name][""]
@@ -29,6 +29,8 @@ def page(found: Audit) -> list[str]:
         cells = [f"{100 * found.edits[name][''].unchanged[kind]:.1f} %" for name in names]
         what = kind if kind.startswith(("as", "the")) else f"stored in {kind}"
         lines.append(f"| {what} | {' | '.join(cells)} |")
+    paper = f"a change of less than {PAPER_ABSOLUTE:g}, and of less than {PAPER_RELATIVE:g} of the weight"
+    lines += ["", f"The paper's thresholds: {paper}."]
     if found.pairs:
         lines += ["", "| pair | cosine of edits | by chance | Jaccard of top neurons | by chance |"]
         lines += ["|---|---:|---:|---:|---:|"]
@@ -58,6 +60,7 @@ def page(found: Audit) -> list[str]:
 def as_json(found: Audit) -> dict[str, Any]:
     """All numbers in JSON types."""
     return {
+        "thresholds": THRESHOLDS,
         "edits": {name: {layer: asdict(edit) for layer, edit in each.items()} for name, each in found.edits.items()},
         "pairs": [
             {"one": one, "two": two, "layers": {layer: asdict(pair) for layer, pair in each.items()}}

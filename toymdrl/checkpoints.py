@@ -1,25 +1,24 @@
-"""Checkpoints of a model of one's own: safetensors files that fit together, and a module's vector from one of them."""
+"""Checkpoints of a model of one's own, whole in memory, and a module's vector from one of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from toymdrl.parameters import flatten
-
-
-class CheckpointError(ValueError):
-    """Files that cannot be read or do not fit; the message is one line that says what to give instead."""
+from toymdrl.shards import CheckpointError, alike, files
 
 
 def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
-    """The tensors of several safetensors files, as float32, by name, all in the first one's order.
+    """The tensors of several checkpoints, as float32, by name, all in the first one's order.
+
+    Args:
+        paths: safetensors files, or folders of shards.
 
     Raises:
-        CheckpointError: a file cannot be read, or has other tensors or shapes than the first.
+        CheckpointError: one cannot be read, or has other tensors or shapes than the first.
 
     Example:
         >>> from pathlib import Path
@@ -32,23 +31,13 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
         >>> found["w"]
         tensor([1., 1.])
     """
+    names = list(alike(paths)[0]) if paths else []
     found: list[dict[str, Tensor]] = []
     for path in paths:
-        try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(
-                f"{path} cannot be read as safetensors ({error}); give a .safetensors file"
-            ) from error
-        first = found[0] if found else tensors
-        if wrong := sorted(set(first) ^ set(tensors)):
-            where = path if wrong[0] in tensors else paths[0]
-            raise CheckpointError(f"tensor {wrong[0]!r} is in {where} alone; give checkpoints of one model")
-        for name, tensor in tensors.items():
-            if tensor.shape != first[name].shape:
-                shapes = f"{tuple(first[name].shape)} in {paths[0]}, {tuple(tensor.shape)} in {path}"
-                raise CheckpointError(f"tensor {name!r} has shape {shapes}; give checkpoints of one model")
-        found.append({name: tensors[name].float() for name in first})
+        tensors: dict[str, Tensor] = {}
+        for file in files(Path(path)):
+            tensors |= load_file(file)
+        found.append({name: tensors[name].float() for name in names})
     return found
 
 

@@ -53,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--lr", type=float, help="GRPO learning rate: the dial from no interference to destruction")
     run.add_argument("--kl", type=float, help="weight of the KL penalty")
     run.add_argument("--device", default="cpu", help="cpu (the reference), cuda or mps")
-    run.add_argument("--threads", type=int, help="CPU threads (the last bits of the numbers depend on it)")
+    run.add_argument(
+        "--threads",
+        type=int,
+        help="default: 2, or OMP_NUM_THREADS if less; the last bits of the numbers depend on it",
+    )
     run.add_argument("--out", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     resume = commands.add_parser("resume", help="go on with an interrupted run")
     report = commands.add_parser("report", help="draw the report of a run again")

@@ -5,6 +5,7 @@ Its own module because torch is slow to import, and `toymdrl --help` needs none 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,7 +16,6 @@ from tqdm import tqdm
 import toymdrl
 from toymdrl.audit import audit_checkpoints
 from toymdrl.auditpage import as_json, page
-from toymdrl.checkpoints import CheckpointError
 from toymdrl.claims import claims
 from toymdrl.config import PRESETS, ConfigError, RunConfig, headline_domain, validate
 from toymdrl.explain import AnalysisError, explain, load_explanation
@@ -25,7 +25,7 @@ from toymdrl.pipeline import StageDivergedError, everything, execute, is_done, p
 from toymdrl.progress import Terminal
 from toymdrl.report import write_report
 from toymdrl.runs import RunDirectory, RunError
-from toymdrl.shards import alike
+from toymdrl.shards import CheckpointError, alike
 from toymdrl.subject import Subject
 from toymdrl.theorems import check, lines, markdown
 from toymdrl.threads import FIGHTING, contention
@@ -41,6 +41,8 @@ def _config(arguments: argparse.Namespace) -> RunConfig:
     if arguments.preset not in PRESETS:
         raise ConfigError(f"unknown preset {arguments.preset!r}; choose from {', '.join(PRESETS)}")
     config = PRESETS[arguments.preset]
+    if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdecimal() and int(threads) > 0:
+        config = replace(config, threads=min(config.threads, int(threads)))
     given = {name: value for name in ("seed", "device", "threads") if (value := getattr(arguments, name)) is not None}
     if arguments.order is not None:
         given["order"] = tuple(arguments.order)

@@ -36,7 +36,13 @@ class CurvatureError(ValueError):
 
 
 def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
-    """The scalars that sum to a loss."""
+    """The scalars that sum to a loss.
+
+    Raises:
+        CurvatureError: it is no function.
+    """
+    if not callable(loss):
+        raise CurvatureError("the loss must be a function of the module: lambda module: …")
     value = loss(module)
     yield from (value,) if isinstance(value, Tensor) else value
 
@@ -63,7 +69,9 @@ def check(module: nn.Module, loss: Loss) -> None:
 
 def _gradient(part: Tensor, module: nn.Module, *, create_graph: bool = False) -> Tensor:
     advice = "the loss must be a scalar computed from the module's parameters, without detach or no_grad"
-    if part.dim() or not part.requires_grad:
+    if part.dim():
+        raise CurvatureError(f"{advice}; it has shape {tuple(part.shape)}: take its mean")
+    if not part.requires_grad:
         raise CurvatureError(advice)
     parameters = trainable(module)
     pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
@@ -134,7 +142,14 @@ class Hessian:
         return torch.stack([each.detach() for each in self._graph]).sum(dim=0)
 
     def __matmul__(self, vector: Tensor) -> Tensor:
-        """H v, (coordinates,); for a block (coordinates, vectors) each column's."""
+        """H v, (coordinates,); for a block (coordinates, vectors) each column's.
+
+        Raises:
+            CurvatureError: no such vector.
+        """
+        if not isinstance(vector, Tensor) or vector.shape[:1] != (self.size,) or vector.dim() > 2:
+            given = f"{type(vector).__name__} of shape {tuple(getattr(vector, 'shape', ()))}"
+            raise CurvatureError(f"a tensor of {self.size} coordinates is needed, not {given}")
         if vector.dim() == 2:
             return torch.stack([self @ column for column in vector.unbind(1)], dim=1)
         total = torch.zeros_like(vector)
@@ -173,6 +188,9 @@ def top_eigenpairs(
         tolerance: residual, relative to the eigenvalue, at which to stop; `residuals` measures what was reached.
         which: "LM", or "SA" for the smallest eigenvalues, negative ones first.
 
+    Raises:
+        CurvatureError: no such number of pairs.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -182,6 +200,8 @@ def top_eigenpairs(
         >>> found.values.round(2)
         array([-8.,  3.])
     """
+    if not 0 < pairs < hessian.size:
+        raise CurvatureError(f"{pairs} pairs of {hessian.size} coordinates; take 1 to {hessian.size - 1}")
     weight = trainable(hessian.module)[0]
     dtype = np.float64 if weight.dtype == torch.float64 else np.float32
     spent = 0

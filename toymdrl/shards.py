@@ -15,8 +15,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from toymdrl.checkpoints import CheckpointError
-
 INDEX = "model.safetensors.index.json"
 CHUNK = 1 << 22
 """Numbers read at a time, or one row if that is longer."""
@@ -30,6 +28,10 @@ DTYPES = {
 }
 """Number formats that are read, by their name in the file."""
 INTEGERS = {"I64": torch.int64, "I32": torch.int32}
+
+
+class CheckpointError(ValueError):
+    """Files that cannot be read or do not fit; the message is one line that says what to give instead."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Place:
         return torch.frombuffer(data, dtype=self._type)
 
 
-def _files(path: Path) -> list[Path]:
+def files(path: Path) -> list[Path]:
     """A checkpoint's safetensors files.
 
     Raises:
@@ -123,7 +125,8 @@ def _header(file: Path) -> dict[str, Place]:
             for name, entry in entries.items()
         }
     except (OSError, SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{file} cannot be read as safetensors ({error}); give a .safetensors file") from error
+        advice = "give a .safetensors file, or a folder of shards"
+        raise CheckpointError(f"{file} cannot be read as safetensors ({error}); {advice}") from error
 
 
 def places(path: Path | str) -> dict[str, Place]:
@@ -136,7 +139,7 @@ def places(path: Path | str) -> dict[str, Place]:
         CheckpointError: what cannot be read, and what to give instead.
     """
     found: dict[str, Place] = {}
-    for file in _files(Path(path)):
+    for file in files(Path(path)):
         for name, place in _header(file).items():
             if name in found:
                 raise CheckpointError(f"tensor {name!r} is in {found[name].file} and in {file}; give one checkpoint")

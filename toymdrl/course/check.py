@@ -39,6 +39,8 @@ def check(number: str, answer: Answer, tests: Callable[[Any], None], *, instead:
     if _is_blank(answer):
         print(f"Exercise {number} is blank; going on with the course's own answer.")
         return instead
+    if callable(instead) and not callable(answer):
+        raise AssertionError(f"Exercise {number}: the answer is a function, not {type(answer).__name__}; define it")
     try:
         tests(answer)
     except AssertionError as error:
