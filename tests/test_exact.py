@@ -1,5 +1,6 @@
 """The exact expected reward and KL, against enumeration, sampling and finite differences."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -141,12 +142,16 @@ def test_chunks_and_parts_do_not_change_the_result(monkeypatch: pytest.MonkeyPat
     assert score(model, whole) == pytest.approx(100 * before.mean().item())
 
 
-def test_kl_matches_enumeration_and_its_gradient() -> None:
-    model, reference, these = tiny.policy(1), tiny.policy(2), tiny.sums()
+@pytest.mark.parametrize(("rows", "length"), [(4, 2), (2, 3)])
+def test_kl_matches_enumeration_and_its_gradient(rows: int, length: int) -> None:
+    config = replace(tiny.policy().config, positions=5)
+    model, reference = (Policy(config, stream("tiny", seed)).double() for seed in (1, 2))
+    these = tiny.sums(rows)
+    these.domain.answer_length = length
     exact = torch.stack(list(kl_parts(model, reference, these))).sum()
     expected = torch.zeros((), dtype=torch.float64)
     for prompt in these.prompts:
-        for answer in tiny.every_answer(2):
+        for answer in tiny.every_answer(length):
             ours, theirs = (tiny.answer_logprob(each, prompt, answer) for each in (model, reference))
             expected += ours.exp() * (ours - theirs.detach()) / len(these)
     torch.testing.assert_close(exact, expected, rtol=1e-10, atol=0)

@@ -183,7 +183,7 @@ def test_a_loss_or_gradient_that_is_not_finite_stops_before_the_update(factor: f
     model = tiny.policy(10)
     before = [weight.clone() for weight in model.parameters()]
     rollout = sample(model, tiny.sums(), 4, stream("nan"))
-    bad = replace(rollout, rewards=rollout.rewards * factor)
+    bad = replace(rollout, rewards=torch.eye(4).double() * factor)
     with pytest.raises(DivergenceError, match=r"gradient's norm (nan|inf)"):
         update(model, torch.optim.SGD(model.parameters(), lr=1.0), bad, CONFIG, None)
     assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
