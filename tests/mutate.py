@@ -21,7 +21,7 @@ from theory.mutate import ROOT, WORKERS, passes
 
 TESTS = {
     "grpo.py": ["tests/test_grpo.py"],
-    "exact.py": ["tests/test_exact.py"],
+    "exact.py": ["tests/test_exact.py", "tests/test_domains.py"],
     "curvature.py": ["tests/test_curvature.py"],
 }
 DEFAULT = "a default is a choice, not a law; every run records what it used"
@@ -49,7 +49,6 @@ EXPLAINED: dict[str, str] = {
     "exact.py: constant 'True' in '@dataclass": FROZEN,
     "exact.py: constant 'False' in '@dataclass": "blocks are not compared",
     "exact.py: operator 'prompt + len(parents)' in 'start": "matters for answers of four tokens, which are refused",
-    "exact.py: constant '0' in 'tokens = torch.stack(inner, dim=1) if inner": "REASON",
 }
 """Survivors, by how they begin, and the reason."""
 
