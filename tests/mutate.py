@@ -37,8 +37,9 @@ EXPLAINED: dict[str, str] = {
     "grpo.py: constant '0.2' in 'clip: float": DEFAULT,
     "grpo.py: constant '1.0' in 'gradient_norm: float": DEFAULT,
     "grpo.py: constant 'True' in '@dataclass(frozen=True)'": FROZEN,
-    "grpo.py: operator 'penalty.detach().flip(-1).cumsum(-1).flip(-1) - penalty.detach()'": "a token's own divergence is "
-    "fixed by its prefix: to charge it twice adds a baseline, which changes no mean",
+    "grpo.py: operator 'penalty.detach().flip(-1).cumsum(-1).flip(-1) - penalty.detach()'": (
+        "a token's own divergence is fixed by its prefix: to charge it twice adds a baseline, which changes no mean"
+    ),
     "grpo.py: constant 'True' in 'optimiser.zero_grad": "gradients of zero or none: the sum is the same",
     "grpo.py: comparison '(ratio - 1).abs() > config.clip'": "a ratio on the edge itself is never drawn",
     "exact.py: constant '512'": MEMORY,

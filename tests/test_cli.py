@@ -12,7 +12,7 @@ import torch
 
 import toymdrl
 from toymdrl.cli import main
-from toymdrl.config import PRESETS
+from toymdrl.config import PRESETS, ConfigError, RunConfig
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import MEASURES
 from toymdrl.runs import RunDirectory
@@ -227,9 +227,28 @@ def test_a_run_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
     run = RunDirectory.create(tmp_path, PRESETS["smoke"])
     before = sorted(run.path.iterdir())
     with run.lock():
-        assert main(["run", "--preset", "smoke", "--out", str(tmp_path)]) == 2
+        assert main(["run", "--preset", "smoke", "--threads", "2", "--out", str(tmp_path)]) == 2
     assert "another process is working on" in capsys.readouterr().err
     assert sorted(run.path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("set_to", "given", "threads"),
+    [("1", [], 1), ("64", [], 2), ("all", [], 2), ("0", [], 2), ("1", ["--threads", "2"], 2)],
+)
+def test_no_more_threads_than_the_user_allows_all_programs(
+    set_to: str, given: list[str], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def stop(config: RunConfig) -> None:
+        seen.append(config.threads)
+        raise ConfigError("enough")
+
+    monkeypatch.setenv("OMP_NUM_THREADS", set_to)
+    monkeypatch.setattr("toymdrl.commands.prepare", stop)
+    assert main(["run", "--preset", "smoke", *given]) == 2
+    assert seen == [threads]
 
 
 @pytest.mark.parametrize(("rate", "steps"), [("1e10", "4"), ("1e30", "4"), ("1e39", "4"), ("1e39", "1")])

@@ -57,6 +57,8 @@ def _carry_out(run: RunDirectory, quiet: bool, analysis: bool) -> None:
     with run.lock():
         run.record_session()
         plan = everything(run.config) if analysis else stages(run.config)
+        if all(is_done(run, stage) for stage in plan):
+            print("everything is trained already")
         with Terminal(plan, quiet, analysis and len(run.config.order) > 1) as terminal:
             execute(run, plan, terminal)
             explanation = explain(run, terminal) if analysis else None

@@ -62,7 +62,11 @@ class Terminal(Observer):
     def begin(self, stage: Stage, step: int) -> None:
         """Move the bar to the stage's place, without counting what was done before as speed."""
         before = self._plan[: self._plan.index(stage)]
-        place = sum(each.steps * _work(each) for each in before) + step * _work(stage)
+        self._go_to(sum(each.steps * _work(each) for each in before) + step * _work(stage))
+        if self._bar.disable and not self._quiet:
+            self.say(f"{title(stage)}: {stage.steps - step} steps")
+
+    def _go_to(self, place: int) -> None:
         if place != self._bar.n:
             self._bar.initial = self._bar.n = place
             self._bar.start_t = time.time()
@@ -77,16 +81,18 @@ class Terminal(Observer):
         """Print the checkpoint's row of the table."""
         if not self._header:
             titles = "".join(f"{DOMAINS[key].title:>7}" for key in scores)
-            self.say(f"{'checkpoint':<16}{titles}{'average':>9}")
+            self.say(f"{'checkpoint':<18}{titles}{'average':>9}")
             self._header = True
         row = "".join(f"{value:7.1f}" for value in scores.values())
-        self.say(f"{name:<16}{row}{sum(scores.values()) / len(scores):9.1f}")
+        self.say(f"{name:<18}{row}{sum(scores.values()) / len(scores):9.1f}")
 
     def analysis(self, name: str) -> None:
         """Advance the bar by an analysis, and name the next; where there is no bar, print a line."""
         names = list(ANALYSES)
         if self._bar.disable and not self._quiet:
             self.say(f"analysis {names.index(name) + 1} of {len(names)}: {name}")
+        done = sum(ANALYSES[each] for each in names[: names.index(name)])
+        self._go_to(sum(stage.steps * _work(stage) for stage in self._plan) + done)
         following = names[names.index(name) + 1 :]
         self._bar.set_description_str(f"Analysis: {following[0] if following else 'done'}", refresh=False)
         self._bar.update(ANALYSES[name])

@@ -68,10 +68,9 @@ def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
     later = [DOMAINS[key].title for key in config.order[config.order.index(harm["domain"]) + 1 :]]
     lost = harm["points_lost"]
     verb = "falls" if lost >= SMALLEST_LOSS else "rises" if lost <= -SMALLEST_LOSS else "goes only"
-    first = (
-        f"{title} {verb} from {harm['after_own_stage']:.1f} to {harm['after_all_stages']:.1f} "
-        f"while {' and '.join(later)} {'are' if len(later) > 1 else 'is'} trained"
-    )
+    before, after = f"{harm['after_own_stage']:.1f}", f"{harm['after_all_stages']:.1f}"
+    course = f"stays at {after}" if before == after else f"{verb} from {before} to {after}"
+    first = f"{title} {course} while {' and '.join(later)} {'are' if len(later) > 1 else 'is'} trained"
     share = f" ({cure['share_of_loss']:.0%} of the loss)" if lost >= SMALLEST_LOSS else ""
     second = (
         f"{cure['steps']} refresh step{'s bring' if cure['steps'] > 1 else ' brings'} it to {cure['refreshed']:.1f}: "
@@ -98,6 +97,12 @@ def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, 
     ]
 
 
+def _trained(name: str) -> str:
+    """The domain whose training led to a checkpoint; none for a rollback."""
+    kind, *rest = name.split("-")
+    return "" if kind == "rollback" else rest[0] if rest else kind
+
+
 def _shown(config: RunConfig, checkpoints: list[Checkpoint]) -> list[Entry]:
     best = max(entry["average"] for entry in checkpoints)
     return [
@@ -107,7 +112,7 @@ def _shown(config: RunConfig, checkpoints: list[Checkpoint]) -> list[Entry]:
             "average": entry["average"],
             "best": entry["average"] == best,
             "branch": "-" in entry["name"],
-            "trained": entry["name"].split("-")[entry["name"].count("-") > 0],
+            "trained": _trained(entry["name"]),
         }
         for entry in checkpoints
     ]
