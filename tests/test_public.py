@@ -4,10 +4,14 @@ import doctest
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 import toymdrl
+from toymdrl import read, roll_back, write
 
 DATA = {"DOMAINS", "PRESETS"}
 
@@ -19,7 +23,8 @@ def test_every_name_has_an_example_that_runs(name: str) -> None:
         return
     module = import_module(thing.__module__)
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
-    tests = [test for test in finder.find(thing, name, module=module) if test.examples]
+    # Without the module's own names: an example is to be pasted anywhere.
+    tests = [test for test in finder.find(thing, name, module=module, globs={}) if test.examples]
     assert tests, f"{name} has no example"
     for test in tests:
         runner.run(test)
@@ -36,3 +41,18 @@ def test_names_are_found_where_they_are_said_to_be() -> None:
 def test_importing_the_package_does_not_import_torch() -> None:
     code = "import sys, toymdrl; assert 'torch' not in sys.modules; toymdrl.read; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    code = text.split("<!-- own model -->\n```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    module = torch.nn.Linear(20, 10)
+    for name in ("before", "after"):
+        (tmp_path / name).mkdir()
+        save_file({key: each.detach().clone() for key, each in module.named_parameters()}, f"{name}/model.safetensors")
+        write(module, read(module) + torch.linspace(0, 1, 210))
+    given = {"module": module, "loss": lambda module: module(torch.ones(20)).square().mean()}
+    exec(compile(code, "README.md", "exec"), given)
+    assert given["chosen"].tolist() == [209, 208]  # type: ignore[attr-defined]
+    assert roll_back("before", "after", "set.safetensors", "new") == (2, 2)

@@ -168,8 +168,11 @@ def audit_checkpoints(
         CheckpointError: a file cannot be read, they are not of one model, or a weight is not finite.
 
     Example:
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from toymdrl import audit_checkpoints
         >>> with TemporaryDirectory() as folder:
         ...     base, math = (Path(folder) / f"{name}.safetensors" for name in ("base", "math"))
         ...     save_file({"w": torch.ones(4)}, base)

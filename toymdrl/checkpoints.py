@@ -23,7 +23,9 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
     Example:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from toymdrl import read_checkpoints
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder) / "a.safetensors"
         ...     save_file({"w": torch.ones(2, dtype=torch.float16)}, file)
@@ -48,6 +50,9 @@ def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:
         CheckpointError: a parameter is missing, or of another shape.
 
     Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from toymdrl import as_vector
         >>> as_vector(nn.Linear(2, 1), {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
         tensor([1., 1., 0.])
     """

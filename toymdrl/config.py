@@ -37,6 +37,9 @@ class RunConfig:
     """Everything that decides a run's numbers.
 
     Example:
+        >>> from dataclasses import replace
+        >>> from toymdrl import PRESETS
+        >>> from toymdrl.config import validate
         >>> config = replace(PRESETS["laptop"], seed=3, order=("math", "qa"))
         >>> validate(config).grpo.steps
         50

@@ -102,6 +102,7 @@ def gradient(module: nn.Module, loss: Loss) -> Tensor:
     Example:
         >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import gradient
         >>> bowl = nn.Linear(2, 1, bias=False)
         >>> _ = nn.init.ones_(bowl.weight)
         >>> gradient(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
@@ -120,6 +121,7 @@ class Hessian:
     Example:
         >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import Hessian
         >>> bowl = nn.Linear(2, 1, bias=False)
         >>> hessian = Hessian(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
         >>> hessian @ torch.tensor([1.0, 1.0])
@@ -194,6 +196,7 @@ def top_eigenpairs(
     Example:
         >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import Hessian, top_eigenpairs
         >>> bowl = nn.Linear(4, 1, bias=False)
         >>> curved = torch.tensor([1.0, -8.0, 3.0, 0.5])
         >>> found = top_eigenpairs(Hessian(bowl, lambda module: (module.weight.square() * curved).sum() / 2), 2)
@@ -292,6 +295,7 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
     Example:
         >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import fisher_diagonal
         >>> coin = nn.Linear(1, 2, bias=False)
         >>> _ = nn.init.zeros_(coin.weight)
         >>> def logprobs(module):  # heads once, tails once

@@ -74,9 +74,7 @@ class ExpectedReward:
     """J(theta), the mean over problems of the expected reward of one sampled answer, in [0, 1].
 
     Example:
-        >>> from toymdrl.domains import DOMAINS, problems
-        >>> from toymdrl.model import ModelConfig
-        >>> from toymdrl.streams import stream
+        >>> from toymdrl import DOMAINS, ExpectedReward, ModelConfig, Policy, problems, stream
         >>> policy = Policy(ModelConfig(layers=1, width=8, heads=1, neurons=8), stream("example"))
         >>> expected = ExpectedReward(problems(DOMAINS["qa"], "eval").subset(slice(10)))
         >>> 0 < expected(policy).item() < 0.1  # with its graph: it can be differentiated twice
@@ -127,8 +125,8 @@ def score(policy: Policy, objective: ExpectedReward) -> float:
     """100 x expected reward: the score that every table shows.
 
     Example:
+        >>> from toymdrl import DOMAINS, ExpectedReward, problems, score
         >>> from toymdrl.course import warm_start
-        >>> from toymdrl.domains import DOMAINS, problems
         >>> round(score(warm_start(), ExpectedReward(problems(DOMAINS["math"], "eval"))))
         64
     """

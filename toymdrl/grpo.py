@@ -40,6 +40,8 @@ class GRPOConfig:
     """One stage of RL.
 
     Example:
+        >>> from toymdrl import GRPOConfig
+        >>> from toymdrl.grpo import learning_rate
         >>> config = GRPOConfig(steps=100, learning_rate=1e-3)
         >>> [round(learning_rate(config, step), 5) for step in (0, 50, 99)]
         [0.001, 0.0005, 1e-05]

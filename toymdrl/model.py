@@ -21,6 +21,7 @@ class ModelConfig:
     """Sizes of a policy; the defaults have about 170,000 parameters.
 
     Example:
+        >>> from toymdrl import ModelConfig
         >>> ModelConfig(width=128, neurons=384).heads
         4
     """
@@ -113,8 +114,9 @@ class Policy(nn.Module):
     """Tokens in a forest to logits of the token that follows each column.
 
     Example:
+        >>> import torch
+        >>> from toymdrl import ModelConfig, Policy, stream
         >>> from toymdrl.forest import chain
-        >>> from toymdrl.streams import stream
         >>> policy = Policy(ModelConfig(), stream("example"))
         >>> policy(torch.zeros(5, 8, dtype=torch.int64), chain(8)).shape
         torch.Size([5, 8, 39])

@@ -19,6 +19,7 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
     Example:
         >>> from torch import nn
+        >>> from toymdrl import trainable
         >>> module = nn.Linear(2, 1)
         >>> _ = module.bias.requires_grad_(False)
         >>> [tuple(weight.shape) for weight in trainable(module)]
@@ -53,6 +54,7 @@ def read(module: nn.Module) -> Tensor:
 
     Example:
         >>> from torch import nn
+        >>> from toymdrl import read
         >>> read(nn.Linear(2, 1)).shape
         torch.Size([3])
     """
@@ -66,6 +68,7 @@ def write(module: nn.Module, vector: Tensor) -> None:
     Example:
         >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import write
         >>> module = nn.Linear(2, 1)
         >>> write(module, torch.tensor([1.0, 2.0, 3.0]))
         >>> module.bias.item()
@@ -81,7 +84,9 @@ def at(module: nn.Module, vector: Tensor) -> Iterator[None]:
     """The module with other parameters, (coordinates,), for a while.
 
     Example:
+        >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import at, read, write
         >>> module = nn.Linear(1, 1)
         >>> write(module, torch.zeros(2))
         >>> with at(module, read(module) + 1):

@@ -33,10 +33,15 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> Non
         ValueError: they are no indices into the vector.
 
     Example:
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import torch
+        >>> from safetensors.torch import load_file
+        >>> from torch import nn
+        >>> from toymdrl import save_coordinates
         >>> with TemporaryDirectory() as folder:  # the flat vector is weight (2), then bias (1)
         ...     save_coordinates(nn.Linear(2, 1), torch.tensor([0, 2]), Path(folder) / "set.safetensors")
-        ...     sorted(places(Path(folder) / "set.safetensors"))
+        ...     sorted(load_file(Path(folder) / "set.safetensors"))
         ['bias', 'weight']
     """
     total = sum(parameter.numel() for parameter in trainable(module))
@@ -122,8 +127,11 @@ def roll_back(
         OSError: it cannot be written; nothing is left but folders that lead to `out`.
 
     Example:
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
+        >>> import torch
         >>> from safetensors.torch import save_file
+        >>> from toymdrl import roll_back
         >>> with TemporaryDirectory() as folder:
         ...     old, new, chosen, out = (Path(folder) / f"{name}.safetensors" for name in ("old", "new", "set", "out"))
         ...     save_file({"w": torch.zeros(3)}, old)

@@ -71,8 +71,9 @@ class RunDirectory:
     """One run on disk. Hold `lock()` while writing.
 
     Example:
+        >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> from toymdrl.config import PRESETS
+        >>> from toymdrl import PRESETS, RunDirectory
         >>> with TemporaryDirectory() as folder:  # of a run that is there: RunDirectory.open(path)
         ...     run = RunDirectory.create(Path(folder), PRESETS["smoke"])
         ...     run.config.preset, run.checkpoints

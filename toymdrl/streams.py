@@ -13,6 +13,8 @@ def stream(*purpose: str | int, device: str | torch.device = "cpu") -> torch.Gen
     """A fresh generator for one purpose, such as ``stream(seed, "math", "rollout")``.
 
     Example:
+        >>> import torch
+        >>> from toymdrl import stream
         >>> torch.equal(torch.rand(3, generator=stream(0, "math")), torch.rand(3, generator=stream(0, "math")))
         True
     """

@@ -136,6 +136,7 @@ def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpos
         purpose: tells this stage's random stream from those of other stages on the same domain.
 
     Example:
+        >>> from toymdrl import GRPOConfig, reinforce
         >>> from toymdrl.course import scores, warm_start
         >>> stage = reinforce(warm_start(), "math", GRPOConfig(steps=3), seed=0, purpose="example")
         >>> while stage.step < stage.steps:

@@ -105,6 +105,7 @@ def decompose(
     Example:
         >>> import torch
         >>> from torch import nn
+        >>> from toymdrl import decompose
         >>> module = nn.Linear(1, 1, bias=False)  # its loss below is w + 3 w^2
         >>> loss = lambda module: (module.weight + 3 * module.weight.square()).sum()
         >>> (pair,) = decompose(module, loss, torch.tensor([0.0]), {"B": torch.tensor([2.0])}, earlier="A")

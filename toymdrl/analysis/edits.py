@@ -102,6 +102,8 @@ def edit_of(domain: str, before: Tensor, after: Tensor) -> Edit:
     """Measure one edit, from parameter vectors (coordinates,).
 
     Example:
+        >>> import torch
+        >>> from toymdrl import edit_of
         >>> before = torch.tensor([1.0, 1.0])
         >>> edit = edit_of("math", before, before + torch.tensor([0.001, 0.02]))
         >>> edit.unchanged["float32"], edit.unchanged["bfloat16"]

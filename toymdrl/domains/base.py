@@ -86,6 +86,7 @@ def problems(domain: Domain, split: Split) -> Problems:
         ValueError: an unknown split.
 
     Example:
+        >>> from toymdrl import problems
         >>> from toymdrl.domains import DOMAINS
         >>> from toymdrl.vocab import decode
         >>> these = problems(DOMAINS["math"], "eval")
