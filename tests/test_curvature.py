@@ -205,6 +205,7 @@ def test_eigenpairs_come_with_honest_residuals(seed: int, dtype: torch.dtype, to
 def test_the_quadrature_is_exact_to_degree_2n_minus_1(nodes: int, power: int, seed: int) -> None:
     points, shares = path_quadrature(nodes, power)
     assert ((points > 0) & (points < 1) & (shares > 0)).all()
+    assert np.array_equal(path_quadrature(nodes)[0], points) == (power == 1)
     coefficients = np.random.default_rng(seed).standard_normal(2 * nodes)
     powers = np.arange(2 * nodes)
     # Integrals over [0, 1] of s^k and of 2 (1 - s) s^k.
