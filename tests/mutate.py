@@ -26,6 +26,8 @@ TESTS = {
 }
 DEFAULT = "a default is a choice, not a law; every run records what it used"
 MEMORY = "how much is evaluated at once: it bounds the memory and changes no sum"
+KRYLOV = "another size of the search space finds the same pairs, with more or fewer products"
+LENGTHS = "both have the same length, being made together"
 FROZEN = "nothing assigns to it"
 EXPLAINED: dict[str, str] = {
     "grpo.py: constant '50' in 'steps: int": DEFAULT,
@@ -50,6 +52,18 @@ EXPLAINED: dict[str, str] = {
     "exact.py: constant 'True' in '@dataclass": FROZEN,
     "exact.py: constant 'False' in '@dataclass": "blocks are not compared",
     "exact.py: operator 'prompt + len(parents)' in 'start": "matters for answers of four tokens, which are refused",
+    "curvature.py: constant '10' in 'SMALLEST_KRYLOV_SPACE": KRYLOV,
+    "curvature.py: operator '2 * pairs' in 'space": KRYLOV,
+    "curvature.py: constant '1' in 'space": KRYLOV,
+    "curvature.py: constant '2' in 'space": KRYLOV,
+    "curvature.py: operator '2 * pairs + 1' in 'space": KRYLOV,
+    "curvature.py: constant 'True' in 'for place, share in zip": LENGTHS,
+    "curvature.py: constant 'True' in 'for value, vector in zip": LENGTHS,
+    "curvature.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
+    "curvature.py: constant '0.001' in 'hessian: Hessian": DEFAULT,
+    "curvature.py: constant 'False' in '@dataclass": "eigenpairs are not compared",
+    "curvature.py: constant '0' in 'weight = trainable(hessian.module)[0]'": "all parameters have one type and device",
+    "curvature.py: constant '4' in 'self, module: nn.Module, loss: Loss, start": DEFAULT,
 }
 """Survivors, by how they begin, and the reason."""
 

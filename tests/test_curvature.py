@@ -247,6 +247,8 @@ def test_fisher_products_match_the_sum_of_outer_products_of_scores(cuts: list[sl
     weights, vector = logp.detach().exp(), _unit(0)
     mine = fisher_product(model, lambda m: (_logprobs(m, cut) for cut in cuts), [weights[cut] for cut in cuts], vector)
     torch.testing.assert_close(mine, jacobian.T @ (weights * (jacobian @ vector)), rtol=1e-9, atol=1e-13)
+    with pytest.raises(ValueError, match="zip"):
+        fisher_product(model, lambda m: (_logprobs(m, cut) for cut in cuts), [*weights, weights], vector)
     # With the answers' own probabilities it is the Hessian of their cross-entropy, too.
     entropy = Hessian(model, lambda m: -(weights * _logprobs(m)).sum())
     torch.testing.assert_close(mine, entropy @ vector, rtol=1e-9, atol=1e-13)
