@@ -256,6 +256,14 @@ def test_fisher_products_match_the_sum_of_outer_products_of_scores(cuts: list[sl
     torch.testing.assert_close(diagonal, jacobian.square().mean(dim=0), rtol=1e-9, atol=1e-13)
 
 
+def test_a_parameter_that_no_probability_depends_on_has_no_fisher_information() -> None:
+    point, vector = _point(_random(1, 3)), _random(2, 4)
+    p = point["x"].detach().softmax(0)
+    mine = fisher_product(point, lambda m: m.x.log_softmax(0), [p], vector)
+    torch.testing.assert_close(mine[:3], p * vector[:3] - p * (p @ vector[:3]), rtol=1e-9, atol=1e-13)
+    assert mine[3] == 0
+
+
 BAD: dict[str, Loss] = {
     "constant": lambda m: torch.ones((), dtype=torch.float64),
     "of another parameter": lambda m: nn.Parameter(torch.ones(())) ** 2,
