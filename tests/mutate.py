@@ -63,6 +63,7 @@ EXPLAINED: dict[str, str] = {
     "curvature.py: constant '1' in 'ours = torch.from_numpy": "numpy infers the size for any negative number",
     "curvature.py: constant 'False' in 'total += float(share)": "only how long a graph is kept",
     "exact.py: operator 'len(TOKENS) - 1' in 'return sum": "lengths of up to three stay allowed, longer ones refused",
+    "exact.py: constant '1' in 'return sum((len(TOKENS)": "lengths of up to three stay allowed, longer ones refused",
     "curvature.py: constant 'True' in 'for place, share in zip": LENGTHS,
     "curvature.py: constant 'True' in 'for value, vector in zip": LENGTHS,
     "curvature.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
