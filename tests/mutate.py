@@ -49,6 +49,7 @@ EXPLAINED: dict[str, str] = {
     "exact.py: constant '1' in 'step = max(1": MEMORY,
     "exact.py: operator 'COLUMNS_A_CHUNK // columns'": MEMORY,
     "exact.py: comparison '_prefixes(domain) <= COLUMNS_A_CHUNK'": "no length of answers has just as many prefixes",
+    "exact.py: constant '1' in 'prefix = answers": "fewer prefixes are shared: more columns, the same sum",
     "exact.py: constant 'True' in '@dataclass": FROZEN,
     "exact.py: constant 'False' in '@dataclass": "blocks are not compared",
     "exact.py: operator 'prompt + len(parents)' in 'start": "matters for answers of four tokens, which are refused",

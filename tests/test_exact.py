@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests import tiny
-from toymdrl.domains import DOMAINS, problems
+from toymdrl.domains import DOMAINS, Problems, problems
 from toymdrl.exact import ExpectedReward, kl_parts, score
 from toymdrl.model import ModelConfig, Policy
 from toymdrl.rollout import sample
@@ -58,6 +58,34 @@ def test_matches_enumeration_of_every_answer() -> None:
             total += reward * tiny.answer_logprob(model, prompt, answer).exp()
         expected.append(total)
     torch.testing.assert_close(ExpectedReward(these).per_problem(model), torch.stack(expected), rtol=1e-10, atol=0)
+
+
+class Longer(tiny.Sums):
+    """The same with room for a third token: answers end at EOS, and what follows is PAD."""
+
+    answer_length = 3
+
+    def candidates(self, facts: torch.Tensor) -> torch.Tensor:
+        end = facts.new_tensor([EOS]).expand(len(facts), 1)
+        turned, first = torch.cat([facts.flip(1), end], dim=1), torch.cat([facts[:, :1], end, 0 * end + PAD], dim=1)
+        return torch.stack([turned, first], dim=1)
+
+    def reward(self, facts: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        right = (answers.unsqueeze(1) == self.candidates(facts)).all(dim=2)
+        return right.float() @ torch.tensor([1.0, 0.5])
+
+
+def test_answers_that_end_early_match_enumeration_too() -> None:
+    model = Policy(replace(tiny.policy().config, positions=5), stream("tiny", 0)).double()
+    domain, facts = Longer(), tiny.sums().facts
+    these = Problems(domain, "train", facts, facts)
+    for row, found in zip(facts, ExpectedReward(these).per_problem(model), strict=True):
+        answers = tiny.every_answer(3)
+        rewards = [float(domain.reward(row.unsqueeze(0), tiny.padded(each, 3))) for each in answers]
+        earning = [(r, each) for r, each in zip(rewards, answers, strict=True) if r]
+        assert len(earning) == 2
+        total = sum(r * tiny.answer_logprob(model, row, each).exp() for r, each in earning)
+        torch.testing.assert_close(found, total, rtol=1e-10, atol=0)
 
 
 @pytest.mark.parametrize("key", KEYS)

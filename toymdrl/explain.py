@@ -4,7 +4,6 @@ Results go to the run's folder, analysis/NAME.json, each with the key of what it
 result that is there with the right key is not computed again, so an interruption costs one analysis at most.
 """
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from toymdrl.config import headline_domain, headline_refresh
 from toymdrl.curvature import Hessian, residuals
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward, has_exact_kl
-from toymdrl.files import CorruptFile, write_atomically
+from toymdrl.files import CorruptFile, digest, write_atomically
 from toymdrl.forest import chain
 from toymdrl.parameters import at
 from toymdrl.pipeline import BASE, Observer, evaluate, load_policy, weights
@@ -195,11 +194,6 @@ def _file(run: RunDirectory, name: str) -> Path:
     return run.path / "analysis" / f"{name}.json"
 
 
-def _checksum(result: Any) -> str:
-    """SHA-256 of a result as JSON has it."""
-    return hashlib.sha256(json.dumps(result, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
 def _read(run: RunDirectory, name: str, kind: Any) -> tuple[str, Any]:
     """The key and result of an analysis on disk.
 
@@ -209,7 +203,7 @@ def _read(run: RunDirectory, name: str, kind: Any) -> tuple[str, Any]:
     file = _file(run, name)
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
-        if _checksum(stored["result"]) != stored["sha256"]:
+        if digest({}, {"result": stored["result"]}) != stored["sha256"]:
             raise ValueError
         return str(stored["key"]), from_plain(kind, stored["result"], f"{name}.")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
@@ -254,7 +248,7 @@ def explain(run: RunDirectory, observer: Observer) -> Explanation | None:
             try:
                 results[name] = measure(subject)
                 result = to_plain(results[name]) if results[name] else None
-                content = {"key": subject.key, "sha256": _checksum(result), "result": result}
+                content = {"key": subject.key, "sha256": digest({}, {"result": result}), "result": result}
                 text = json.dumps(content, indent=1, allow_nan=False)
             except (ArithmeticError, ArpackError, ValueError) as error:
                 raise AnalysisError(
