@@ -139,21 +139,6 @@ def test_a_rollback_puts_back_what_was_chosen_and_nothing_else(trained: Trained,
     assert torch.equal(read(loaded), wanted)
 
 
-def test_a_rollback_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toymdrl.patch.COPIED_AT_ONCE", 64)
-    (tmp_path / "after").mkdir()
-    for name in ("one", "two"):
-        save_file({name: torch.arange(100.0)}, tmp_path / "after" / f"{name}.safetensors")
-    save_file({"one": torch.tensor([1])}, tmp_path / "set.safetensors")
-    told: list[tuple[int, int]] = []
-    after, chosen, out = (tmp_path / each for each in ("after", "set.safetensors", "out"))
-    roll_back(after, after, chosen, out, lambda done, total: told.append((done, total)))
-    size = sum(file.stat().st_size for file in out.iterdir())
-    assert len(told) > 10
-    assert sum(done for done, _ in told) == size
-    assert {total for _, total in told} == {size}
-
-
 def test_what_is_no_whole_mlp_has_no_neurons(tmp_path: Path) -> None:
     tensors = {"mlp.gate.weight": torch.ones(20, 3), "h.0.mlp.down_proj.weight": torch.ones(3, 20)}
     for name, shift in (("base", 0.0), ("a", 0.1), ("b", 0.2)):
@@ -181,13 +166,6 @@ def test_the_cosines_chance_is_that_of_random_signs(tmp_path: Path) -> None:
     signs = torch.randint(0, 2, (4000, 500), generator=generator) * 2.0 - 1
     drawn = (signs @ (one * two)) / (one.norm() * two.norm())
     assert chance == pytest.approx(float(drawn.std()), rel=0.05)
-
-
-@pytest.mark.parametrize("chosen", [torch.tensor([-1]), torch.tensor([99]), torch.tensor([True, False])])
-def test_coordinates_that_are_none_are_refused(chosen: Tensor, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="coordinates"):
-        save_coordinates(nn.Linear(2, 1), chosen, tmp_path / "set.safetensors")
-    assert not any(tmp_path.iterdir())
 
 
 def test_layers_of_many_models() -> None:
