@@ -38,9 +38,9 @@ from toymdrl.threads import contention
         (["run", "--device", "meta"], "unknown device 'meta'; use cpu, cuda"),
         (["run", "--threads", "99999999999"], "threads is 99999999999; use 256 or fewer"),
         (["run", "--out", __file__], "is not a folder; give --out"),
-        (["run", "--fast"], "unrecognized arguments: --fast"),
+        (["run", "--fast"], "unrecognized arguments: --fast; see `toymdrl run --help`"),
         (["walk"], "invalid choice: 'walk'"),
-        ([], "required: run | resume | report"),
+        ([], "required: COMMAND"),
         (["resume", "nowhere"], "nowhere is no run"),
         (["report", "nowhere"], "nowhere is no run"),
         (["reproduce", "--seeds", "1"], "seeds is 1; an interval needs 2 or more"),
@@ -112,6 +112,11 @@ def test_a_finished_run_is_not_repeated_and_can_be_drawn_again(smoke: Path, caps
     assert main(["report", str(smoke)]) == 0
     assert len((smoke / "report.html").read_bytes()) == pytest.approx(len(page), rel=0.05)
     assert str(smoke / "report.html") in capsys.readouterr().out
+
+
+def test_the_folder_of_runs_names_a_run_in_it(smoke: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(smoke.parent)]) == 2
+    assert str(smoke) in capsys.readouterr().err
 
 
 def test_one_domain_alone_is_a_run_too(tmp_path: Path) -> None:

@@ -34,15 +34,20 @@ class _Parser(argparse.ArgumentParser):
         """One line instead of a page of usage."""
         self.exit(REFUSED, _one_line(f"{message}; see `{self.prog} --help`") + "\n")
 
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """A command refuses what it does not know itself, and so names its own help."""
+        known, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return known, unknown
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="toymdrl", description="Cross-domain interference and recovery in multi-domain RL, in miniature."
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="run | resume | report | theorems | reproduce | audit | rollback"
-    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
     run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
     run.add_argument(

@@ -127,7 +127,9 @@ class RunDirectory:
         """
         file = path / "config.json"
         if not file.is_file():
-            raise RunError(f"{path} is no run (it has no config.json); give a folder that `toymdrl run` made")
+            inside = min(path.glob("*/config.json"), default=None)
+            which = f"a run in it, such as {inside.parent}" if inside else "a folder that `toymdrl run` made"
+            raise RunError(f"{path} is no run (it has no config.json); give {which}")
         try:
             config = from_json(json.loads(file.read_text(encoding="utf-8")))
         except (ValueError, RecursionError) as error:

@@ -162,14 +162,15 @@ def figure(result: Alternation) -> Figure:
         drawn = Figure(figsize=(11, 3.7))
         left, right = drawn.subplots(1, 2, width_ratios=(1.7, 1), gridspec_kw={"wspace": 0.22})
         for name in result.domains:
-            for series, line in ((result.forward[name], "-"), (result.reversed[name], ":")):
-                label = title(name) if line == "-" else None
-                left.plot(cycles, [series[0] - each for each in series], line, color=colour(name), lw=2, label=label)
+            gained = [[series[0] - each for each in series] for series in (result.forward[name], result.reversed[name])]
+            left.plot(cycles, gained[0], color=colour(name), linewidth=2, label=title(name))
+            # Rings rather than a second line, which would lie on the first.
+            left.plot(cycles, gained[1], "o", color=colour(name), markersize=7, markerfacecolor="none")
         mean = np.mean([result.forward[name] for name in result.domains], axis=0)
         left.plot(cycles, mean[0] - mean, "--", color=INK, linewidth=1.6, label="average")
         left.axhline(0, color=FAINT, linewidth=0.8)
         arrow = " → ".join(title(name) for name in result.domains)
-        left.set(title="points gained (dotted: order reversed)", xlabel=f"cycles of {arrow}")
+        left.set(title="points gained (rings: order reversed)", xlabel=f"cycles of {arrow}")
         left.legend(frameon=False, fontsize=8.5)
         right.plot(cycles, result.pareto, "o-", color=INK, linewidth=2, markersize=4)
         right.set(title="distance from Pareto-stationarity", xlabel="cycles", ylim=(0, 1.15 * max(result.pareto)))

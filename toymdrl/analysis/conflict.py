@@ -189,7 +189,7 @@ def figure(result: Conflict) -> Figure:
         values = np.array(result.eigenvalues)
         tones = [colour(result.earlier) if each > 0 else FAINT for each in values]
         spectrum.bar(range(1, len(values) + 1), np.abs(values), color=tones)
-        note = " (grey: negative)" if (values < 0).any() else ""
+        note = " (grey: < 0)" if (values < 0).any() else ""
         spectrum.set(title=f"largest |eigenvalues|{note}", xlabel=f"of {result.coordinates:,}")
         spares = iter((("#E69F00", "s-", 1.2), ("#009E73", "v-", 1.2), ("#56B4E9", "^-", 1.2)))
         for kind in kinds:
@@ -205,9 +205,9 @@ def figure(result: Conflict) -> Figure:
                     f"{each.size}", where, xytext=(-3, 6), textcoords="offset points", fontsize=8, color=INK
                 )
         undone.set(xscale="log", title="% of the damage undone (unseen prompts)")
-        undone.set_xlabel("% of the update's squared norm taken out; labels: directions")
-        undone.legend(frameon=False, fontsize=8.5, loc="upper left")
-        undone.set_ylim(top=1.45 * max(100 * each.recovered for each in result.removals))
+        undone.set_xlabel("% of the update's squared norm taken out\nnumbers: directions taken out")
+        undone.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
+        undone.set_ylim(top=1.15 * max(100 * each.recovered for each in result.removals))
         path.plot([0, *PATH], [0, *result.along], "o-", color=colour(result.earlier), label="whole update")
         size = max(each.size for each in result.removals)
         path.plot([0, *PATH], [0, *result.along_without], "o--", color=INK, label=f"off {size} directions")

@@ -302,9 +302,9 @@ def figure(result: Contraction) -> Figure:
         left.plot(steps, result.inside, "o-", color=tone, linewidth=2.4, label="measured", markersize=4)
         left.plot(steps, result.paper, ":", color="#D55E00", linewidth=2, label="the paper's bound")
         left.plot(steps, result.directional, "--", color=INK, label="T5(a), curvature and leak as met")
-        if result.closed:
-            left.plot(steps, result.closed, "-.", color=FAINT, linewidth=1.4, label="T5(c), worst of the path")
         left.plot(steps, result.comparison, color=FAINT, linewidth=1.2, label="T5(b), worst of the path")
+        if result.closed:  # often all but equal to T5(b)'s: dots on its line
+            left.plot(steps, result.closed, ".", color=FAINT, markersize=8, label="T5(c), worst of the path")
         left.set(yscale="log", title="inside S: ‖P(θ − θ*)‖", xlabel="exact refresh step")
         left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
         middle.plot(steps, result.outside, "o-", color=tone, linewidth=2.4, markersize=4)

@@ -152,7 +152,7 @@ def figure(result: Edits) -> Figure:
     """Unchanged share by relative threshold and by format; Jaccard of top-changed neurons."""
     with rc_context(STYLE):
         drawn = Figure(figsize=(12.5, 3.9))
-        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.15, 1, 1), gridspec_kw={"wspace": 0.36})
+        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.15, 1.05, 0.9), gridspec_kw={"wspace": 0.4})
         left.axhspan(77, 89, color="#E69F00", alpha=0.25, linewidth=0)
         left.text(1.3e-9, 83, "the paper's 77–89 %", va="center", fontsize=8.5, color="#8a5a00")
         for edit in result.edits:
@@ -176,5 +176,5 @@ def figure(result: Edits) -> Figure:
         right.set_yticks(rows, names, color=INK)
         right.set(title="Jaccard of the top-changed neurons")
         right.set_xlim(0, max(0.32, 1.15 * max(each.jaccard for each in result.overlaps)) if names else 1)
-        right.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=3)
+        right.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.4, -0.08))
     return drawn

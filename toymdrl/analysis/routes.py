@@ -192,16 +192,22 @@ def figure(result: Routes) -> Figure:
         left.barh(places, [each.jaccard for each in result.overlaps], color=FAINT, alpha=0.6)
         left.axvline(result.chance, color=INK, linestyle=":", linewidth=1.2)
         left.set_yticks(places, names, color=INK)
-        left.set(title=f"Jaccard of the {result.active:.0%} most active neurons", xlabel="dotted: chance", xlim=(0, 1))
+        left.set(title=f"Jaccard, {result.active:.0%} most active neurons", xlabel="dotted: chance", xlim=(0, 1))
         panels = (
             (
                 middle,
                 "whole_curved",
                 "gained",
                 "points A gains by B's training",
-                "predicted: −g_A·δ_B − δ_B·H_Aδ_B / 2",
+                r"predicted: $-g_A\cdot\delta_B - \delta_B\cdot H_A\delta_B/2$",
             ),
-            (right, "interaction_predicted", "interaction", "interaction, in points", "predicted: δ_A·H_Aδ_B"),
+            (
+                right,
+                "interaction_predicted",
+                "interaction",
+                "interaction, in points",
+                r"predicted: $\delta_A\cdot H_A\delta_B$",
+            ),
         )
         for axes, predicted, observed, above, below in panels:
             for each in result.transfers:
@@ -209,5 +215,5 @@ def figure(result: Routes) -> Figure:
                 axes.plot(*point, "o", color=colour(each.harmed), markersize=8, mew=2, mec=colour(each.trained))
             axes.axhline(0, color=FAINT, linewidth=0.8)
             axes.axvline(0, color=FAINT, linewidth=0.8)
-            axes.set(title=above, xlabel=f"{below}  (fill: A, ring: B)")
+            axes.set(title=above, xlabel=f"{below}\nfill: A, ring: B")
     return drawn
