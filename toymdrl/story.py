@@ -153,8 +153,8 @@ def _conflict(e: Explanation, harmed: str, c: Entry) -> Chapter:
 
 def _contraction(r: Contraction, harmed: str, c: Entry) -> Chapter:
     holds = "holds over these steps" if c["paper_bound_holds"] else "is broken"
-    below = "holds, the loss being below that of the minimum, which was only nearly one"
-    loss_bound = f"{c['loss_bound_over_measured']:.0f} times" if r.loss[-1] > 0 else below
+    below = " holds, the loss being below that of the minimum, which was only nearly one"
+    loss_bound = f", {c['loss_bound_over_measured']:.0f} times" if r.loss[-1] > 0 else below
     return Chapter(
         "C9",
         "A refresh contracts it" if c["inside_left"] < 1 else "A refresh does not contract it here",
@@ -166,7 +166,7 @@ def _contraction(r: Contraction, harmed: str, c: Entry) -> Chapter:
         f"{r.outside[-1] / r.outside[0]:.0%}. The paper's bound {holds}; it leaves out that the curvature changes on "
         f"the way (the largest at the start of the refresh is {r.start / r.upper:.1f} times that at the minimum) and "
         "that what is outside leaks in. With curvature and leak as met on the way, T5(a) bounds the part inside by "
-        f"{c['repaired_bound_over_measured']:.1f} times what is left; T5(g)'s of the loss, {loss_bound}. (Why so few "
+        f"{c['repaired_bound_over_measured']:.1f} times what is left; T5(g)'s of the loss{loss_bound}. (Why so few "
         "directions: the bounds contract only as fast as the least curvature inside.)",
         "contraction",
         "The harmful component step by step, with the paper's and the repaired bounds",
