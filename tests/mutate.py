@@ -70,6 +70,7 @@ EXPLAINED: dict[str, str] = {
     "curvature.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
     "curvature.py: constant '0.001' in 'hessian: Hessian": DEFAULT,
     "curvature.py: constant 'False' in '@dataclass": "eigenpairs are not compared",
+    "curvature.py: constant 'True' in '@dataclass": FROZEN,
     "curvature.py: constant '0' in 'weight = trainable(hessian.module)[0]'": "all parameters have one type and device",
     "curvature.py: constant '4' in 'self, module: nn.Module, loss: Loss, start": DEFAULT,
 }
