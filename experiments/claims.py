@@ -170,19 +170,22 @@ def verdict(claim: str, rows: Sequence[Row]) -> Verdict:
 WORDS = {"met": "reproduced", "not met": "not reproduced", "open": "open"}
 
 
-def page(rows: Sequence[Row]) -> list[str]:
-    """Every rule; what else was measured of C9; the paper's own numbers beside ours."""
+def page(claims_: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """Every rule of these claims; what else was measured of C9; the paper's own numbers beside ours."""
     refreshed, after = (interval([row[key] for row in rows]) for key in ("refreshed", "after_all"))
-    return [
-        *rule_table(RULES, rows),
+    lines = [
+        *rule_table([rule for rule in RULES if rule.claim in claims_], rows),
         "",
         "The paper's 4-billion-parameter model has Math at 57.66 after all stages and at 66.04 after three Re-Math",
         f"steps; here {after} and {refreshed}.",
-        "",
-        "What can be proved of C9, with constants measured along the path (`theory/test_t05_refresh.py`):",
-        "",
-        *rule_table(REPAIRED, rows),
     ]
+    if "C9" in claims_:
+        lines += [
+            "",
+            "What can be proved of C9, with constants measured along the path (`theory/test_t05_refresh.py`):",
+        ]
+        lines += ["", *rule_table(REPAIRED, rows)]
+    return lines
 
 
 def verdicts(claims_: Sequence[str], rows: Sequence[Row]) -> list[str]:

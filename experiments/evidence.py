@@ -63,6 +63,24 @@ def sign_flip(differences: Sequence[float]) -> float:
     return float(found.pvalue)
 
 
+def exchange(one: Sequence[float], other: Sequence[float]) -> float:
+    """Two-sided p of the hypothesis that each seed could as well have been in the other set, by their means.
+
+    Exact up to 2^MOST_EXACT ways to divide the seeds, by as many random ones beyond; NaN if a number is not finite.
+    """
+    if not np.isfinite([*one, *other]).all():
+        return float("nan")
+    if len({*one, *other}) == 1:
+        return 1.0
+
+    def apart(x: Any, y: Any, axis: int) -> Any:
+        return x.mean(axis=axis) - y.mean(axis=axis)
+
+    generator = np.random.default_rng(0)
+    found = stats.permutation_test((one, other), apart, n_resamples=2**MOST_EXACT, rng=generator, batch=2**12)
+    return float(found.pvalue)
+
+
 def cell(text: str) -> str:
     """Text inside a Markdown table."""
     return text.replace("|", "\\|")

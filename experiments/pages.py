@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from experiments import claims
-from experiments.reproduce import CLAIMS, HERE, QUESTIONS, draw, page, pilot, read_rows
+from experiments.reproduce import CLAIMS, HERE, draw, page, pilot, read_rows
 from toymdrl.claims import PAPER
+from toymdrl.cli import QUESTIONS
 from toymdrl.files import write_atomically
 
 README = Path(__file__).parents[1] / "README.md"

@@ -44,7 +44,8 @@ RULES = [
 
 SMALL_PRINT = (
     "Means are over the seeds whose own stage taught Math something. Predicted / actual is the ratio of the means, – "
-    "where less than a point is lost."
+    "where less than a point is lost. Destructive: more than 30 points are lost, or a seed's own stage taught nothing; "
+    "absent: less than 2 are; local: between."
 )
 
 

@@ -10,8 +10,8 @@ import inspect
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ from toymdrl.provenance import source_digest
 from toymdrl.runs import code
 from toymdrl.subject import SOURCES
 
+HEARTBEAT = 2.0
+"""Seconds between signs of life while no task is done."""
 LOST_WORKERS = 3
 """So many times a pool that lost a worker is made anew."""
 
@@ -142,8 +144,21 @@ def _workers(count: int, scheduler: str | None) -> Iterator[Executor]:
             executor.shutdown(cancel_futures=True)
 
 
-def perform_all(tasks: Sequence[Task], out: Path, workers: int, scheduler: str | None) -> Iterator[Task]:
+def perform_all(
+    tasks: Sequence[Task],
+    out: Path,
+    workers: int,
+    scheduler: str | None,
+    waiting: Callable[[], object] = lambda: None,
+) -> Iterator[Task]:
     """Do all tasks, yielding each as it is done; a worker that is killed costs what it was at.
+
+    Args:
+        tasks: each done at most once.
+        out: folder of the rows.
+        workers: processes, ignored with a scheduler.
+        scheduler: address of a dask cluster.
+        waiting: called every two seconds in which no task is done.
 
     Raises:
         TasksFailed: some raised, or workers died again and again; the others are done.
@@ -153,15 +168,19 @@ def perform_all(tasks: Sequence[Task], out: Path, workers: int, scheduler: str |
         try:
             with _workers(workers, scheduler) as executor:
                 futures = {executor.submit(task.perform, out): task for task in left}
-                for future in as_completed(futures):
-                    task, error = futures[future], future.exception()
-                    if isinstance(error, BrokenProcessPool):
-                        raise error
-                    left.remove(task)
-                    if error is None:
-                        yield task
-                    else:
-                        failed.append(f"{task.question} {task.setting}: {type(error).__name__}: {error}")
+                while futures:
+                    ready = wait(futures, HEARTBEAT, FIRST_COMPLETED).done
+                    if not ready:
+                        waiting()
+                    for future in ready:
+                        task, error = futures.pop(future), future.exception()
+                        if isinstance(error, BrokenProcessPool):
+                            raise error
+                        left.remove(task)
+                        if error is None:
+                            yield task
+                        else:
+                            failed.append(f"{task.question} {task.setting}: {type(error).__name__}: {error}")
             break
         except BrokenProcessPool:
             yield from (task for task in left if task.row(out) is not None)

@@ -1,6 +1,6 @@
 """Intervals, exact tests, adjusted p values, verdicts and power, against enumeration, simulation and scipy."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.evidence import Rule, holm, interval, of_each_seed, rule_table, sign_flip, together
+from experiments.evidence import Rule, exchange, holm, interval, of_each_seed, rule_table, sign_flip, together
 
 numbers = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(numbers, min_size=2, max_size=8)
@@ -28,6 +28,15 @@ def test_the_sign_flip_test_counts_all_signs(values: list[float]) -> None:
     means = [np.mean(np.multiply(values, signs)) for signs in product((1, -1), repeat=len(values))]
     as_far = np.mean([abs(mean) >= abs(np.mean(values)) - 1e-9 for mean in means])
     assert sign_flip(values) == pytest.approx(as_far, abs=1e-12)
+
+
+@given(st.lists(numbers, min_size=2, max_size=4), st.lists(numbers, min_size=2, max_size=4))
+def test_the_exchange_test_counts_all_ways_to_divide(one: list[float], other: list[float]) -> None:
+    every = [*one, *other]
+    ways = [np.isin(range(len(every)), chosen) for chosen in combinations(range(len(every)), len(one))]
+    apart = [np.mean(np.array(every)[way]) - np.mean(np.array(every)[~way]) for way in ways]
+    share = min(np.mean(np.array(apart) <= apart[0] + 1e-9), np.mean(np.array(apart) >= apart[0] - 1e-9))
+    assert exchange(one, other) == pytest.approx(min(1, 2 * share), abs=1e-12)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))

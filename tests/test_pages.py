@@ -1,6 +1,12 @@
-"""What the pages say is what the committed results hold."""
+"""What the pages say is what the committed results hold; what `--compare` says of others."""
+
+import json
+from pathlib import Path
+
+import pytest
 
 from experiments import pages, reproduce
+from experiments.evidence import Row
 from toymdrl.claims import PAPER
 
 
@@ -17,3 +23,42 @@ def test_a_result_agrees_with_itself() -> None:
     lines, agree = reproduce.compare(reproduce.HERE)
     assert agree
     assert len(lines) > len(PAPER)
+    assert lines[-1].startswith("0 of")
+
+
+def result_of(rows: list[Row], out: Path) -> Path:
+    """A folder with these rows of the claims in it."""
+    stored = json.loads(reproduce.result_file(reproduce.HERE, reproduce.CLAIMS).read_text(encoding="utf-8"))
+    (out / "results").mkdir()
+    reproduce.result_file(out, reproduce.CLAIMS).write_text(json.dumps({**stored, "rows": rows}), encoding="utf-8")
+    return out
+
+
+@pytest.mark.parametrize("first", range(9))
+def test_two_of_the_seeds_are_too_few_to_tell_but_no_contradiction(first: int, tmp_path: Path) -> None:
+    two = reproduce.read_rows(reproduce.HERE, reproduce.CLAIMS)[first : first + 2]
+    lines, agree = reproduce.compare(result_of(two, tmp_path))
+    assert agree, lines
+    assert "cannot be told with 2 seeds" in lines[-1]
+
+
+def test_another_mean_is_a_contradiction_of_the_claim_that_it_is_about(tmp_path: Path) -> None:
+    rows = [{**row, "lost": row["lost"] + 20} for row in reproduce.read_rows(reproduce.HERE, reproduce.CLAIMS)]
+    lines, agree = reproduce.compare(result_of(rows, tmp_path))
+    assert not agree
+    assert lines[-1].startswith("1 of")
+    assert reproduce.compare(tmp_path, ["C2", "C10"])[1]
+    assert not reproduce.compare(tmp_path, ["C1"])[1]
+
+
+def test_a_page_of_some_claims_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    page = "\n".join(reproduce.page(result_of(reproduce.read_rows(reproduce.HERE, "claims"), tmp_path), ["C1", "C10"]))
+    assert "--claims C1 C10`" in page
+    assert "| C10 |" in page
+    assert "| C2 |" not in page
+
+
+def test_the_smoke_preset_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
+    rows = reproduce.read_rows(reproduce.HERE, reproduce.CLAIMS)
+    smoke = [{**row, "setting": {**row["setting"], "preset": "smoke"}} for row in rows]
+    assert reproduce.MEANINGLESS in "\n".join(reproduce.page(result_of(smoke, tmp_path), list(PAPER)))

@@ -22,6 +22,9 @@ from typing import NoReturn
 from toymdrl import __version__
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
+PRESET_HELP = "smoke (its numbers mean nothing), laptop (the default) or thorough"
+QUESTIONS = ("orders", "prediction", "causality", "placebo", "rivals", "length", "precision", "regime", "widths")
+"""Files of experiments/ beyond the claims, in the order of REPRODUCTION.md."""
 
 
 def _one_line(message: object) -> str:
@@ -49,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
-    run.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
+    run.add_argument("--preset", default="laptop", help=PRESET_HELP)
     run.add_argument(
         "--order", nargs="+", metavar="DOMAIN", help="domains in training order (default: code math qa cw)"
     )
@@ -74,15 +77,18 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--first-seed", type=int, default=10, help="the first of them (default: 10)")
     reproduce.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: 2)")
     reproduce.add_argument(
-        "--claims", nargs="*", metavar="CLAIM", help="claims to judge, C1 to C12 (default: all; none after it: none)"
+        "--claims",
+        nargs="*",
+        metavar="CLAIM",
+        help="claims to judge, C1 to C12 (default: all); all are measured together; none after it: none is",
     )
     reproduce.add_argument(
-        "--questions", nargs="+", default=[], metavar="NAME", help="further questions, files of experiments/, or all"
+        "--questions", nargs="+", default=[], metavar="NAME", help=f"further questions: {', '.join(QUESTIONS)}; or all"
     )
-    reproduce.add_argument("--preset", default="laptop", help="smoke, laptop (the default) or thorough")
+    reproduce.add_argument("--preset", default="laptop", help=PRESET_HELP)
     reproduce.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that sees --out; needs .[scale]")
     reproduce.add_argument("--out", type=Path, default=Path("reproduction"), help="folder (default: reproduction)")
-    reproduce.add_argument("--compare", action="store_true", help="hold the result in --out against the committed one")
+    reproduce.add_argument("--compare", action="store_true", help="hold the claims in --out against the committed ones")
     audit = commands.add_parser("audit", help="what trainings of a model of your own changed, weight by weight")
     audit.add_argument(
         "base", type=Path, metavar="BASE", help="where they began: a safetensors file or a folder of shards"

@@ -128,11 +128,13 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     from experiments import reproduce  # noqa: PLC0415
 
     if arguments.compare:
-        told, agree = reproduce.compare(arguments.out)
+        told, agree = reproduce.compare(arguments.out, arguments.claims)
         print("\n".join(told))
         if not agree:
             raise OSError("the results differ")
         return
+    if arguments.seeds < 2:
+        raise ConfigError(f"seeds is {arguments.seeds}; an interval needs 2 or more")
     try:
         told = reproduce.reproduce(
             seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
@@ -145,8 +147,7 @@ def _reproduce(arguments: argparse.Namespace) -> None:
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt("interrupted; the same command goes on from here") from None
-    print("\n".join(told))
-    print(f"wrote {arguments.out / 'REPRODUCTION.md'}")
+    print("\n".join([*told, f"wrote {arguments.out / 'REPRODUCTION.md'}"]))
 
 
 def _named(checkpoints: Sequence[str]) -> dict[str, Path]:

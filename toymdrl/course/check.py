@@ -43,6 +43,9 @@ def check(number: str, answer: Answer, tests: Callable[[Any], None], *, instead:
         raise AssertionError(f"Exercise {number}: the answer is a function, not {type(answer).__name__}; define it")
     try:
         tests(answer)
+    except TypeError as error:
+        hint = "; is a `return` missing?" if "NoneType" in str(error) else ""
+        raise AssertionError(f"Exercise {number}: your code raised TypeError: {error}{hint}") from error
     except AssertionError as error:
         raise AssertionError(f"Exercise {number}: {error}") from None
     except Exception as error:
