@@ -265,7 +265,7 @@ def compare(out: Path, chosen: Sequence[str] | None = None) -> tuple[list[str], 
         elif word:
             undecided += 1
             word += ": cannot be told"
-        lines.append(f"{rule.claim:<5}{rule.what:<62}{here!s:<22}{there!s:<22}{word}")
+        lines.append(f"{rule.claim:<5}{rule.what:<62}{here!s:<22}{there!s:<22}{word}".rstrip())
     few = f"; {undecided} cannot be told with {len(fresh)} seeds" if undecided else ""
     lines.append(f"{contradicted} of {len(rules)} rules contradict the committed result{few}")
     return lines, not contradicted
