@@ -91,6 +91,7 @@ def kills(bench: Bench) -> Iterator[Trial]:
             process = bench.start(out)
             try:
                 process.wait(timeout=moment)
+                return "it ended before it could be killed"
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
             process.communicate()

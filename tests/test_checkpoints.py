@@ -67,6 +67,13 @@ def test_files_that_do_not_fit_are_refused(change: str, expected: str, module: n
     assert "\n" not in str(caught.value)
 
 
+def test_a_path_instead_of_a_list_and_a_frozen_module_are_refused() -> None:
+    with pytest.raises(CheckpointError, match=r"give a list of checkpoints, such as \['mine'\]"):
+        read_checkpoints("mine")
+    with pytest.raises(ValueError, match="no parameter requires a gradient"):
+        as_vector(nn.Linear(2, 1).requires_grad_(False), {})
+
+
 def test_a_checkpoint_of_another_model_is_refused(module: nn.Module) -> None:
     tensors = {name: weight.detach() for name, weight in module.named_parameters()}
     with pytest.raises(CheckpointError, match=r"'0.weight' of shape \(2, 3\) is missing"):

@@ -19,7 +19,7 @@ DATA = {"DOMAINS", "PRESETS"}
 @pytest.mark.parametrize("name", toymdrl.__all__)
 def test_every_name_has_an_example_that_runs(name: str) -> None:
     thing = getattr(toymdrl, name)
-    if name in DATA:
+    if name in DATA or (isinstance(thing, type) and issubclass(thing, Exception)):
         return
     module = import_module(thing.__module__)
     finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()

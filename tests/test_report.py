@@ -1,9 +1,12 @@
 """What a run tells: its page, its story and its theorems follow the numbers and speak of nothing else."""
 
 import copy
+import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +54,29 @@ def test_the_story_follows_the_numbers(smoke: Path) -> None:
     assert {"Harm is second-order", "The harmful component shrinks"} <= found
     assert {"Some gradients meet", "How much lives in a few directions", "What gradient and Hessian say"} <= none
     assert {"A refresh does not contract it here", "No more than further training"} <= none
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "status", "expected"),
+    [
+        (lambda those: {}, 2, "are no list"),
+        (lambda those: [], 2, "lacks base"),
+        (lambda those: those[1:], 2, "go on with `toymdrl resume"),
+        (lambda those: [*those, {**those[0], "name": "a-"}], 0, ""),
+        (lambda those: [*those, {**those[0], "name": "refresh-zzz-1"}], 0, ""),
+    ],
+)
+def test_results_with_other_checkpoints_than_a_runs(
+    checkpoints: Any, status: int, expected: str, smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(smoke, tmp_path / smoke.name))
+    results = json.loads((run / "results.json").read_text())
+    results["checkpoints"] = checkpoints(results["checkpoints"])
+    (run / "results.json").write_text(json.dumps(results))
+    assert main(["report", str(run)]) == status
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == bool(status)
 
 
 def test_a_run_without_harm_speaks_of_none(smoke: Path) -> None:

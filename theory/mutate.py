@@ -153,7 +153,7 @@ def survives(mutant: Mutant) -> bool:
 
 
 def main() -> int:
-    """Try them all; the number of survivors that nothing explains."""
+    """Try them all; the exit status: 1 if nothing explains a survivor."""
     files = [BOUNDS / name for name in sys.argv[1:]] or sorted(BOUNDS.glob("*.py"))
     tried = [mutant for file in files for mutant in mutants(file)]
     # A test that fails anyway would kill every mutant.

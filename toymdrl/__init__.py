@@ -28,6 +28,12 @@ _HOME = {
     "audit_checkpoints": "audit",
     "save_coordinates": "patch",
     "roll_back": "patch",
+    # what they raise
+    "CheckpointError": "shards",
+    "ConfigError": "config",
+    "CorruptFile": "files",
+    "CurvatureError": "curvature",
+    "RunError": "runs",
     # the miniature
     "DOMAINS": "domains",
     "problems": "domains",
@@ -46,6 +52,10 @@ _HOME = {
 __all__ = [
     "DOMAINS",
     "PRESETS",
+    "CheckpointError",
+    "ConfigError",
+    "CorruptFile",
+    "CurvatureError",
     "ExpectedReward",
     "GRPOConfig",
     "Hessian",
@@ -53,6 +63,7 @@ __all__ = [
     "Policy",
     "RunConfig",
     "RunDirectory",
+    "RunError",
     "as_vector",
     "at",
     "audit_checkpoints",
@@ -78,15 +89,17 @@ if TYPE_CHECKING:
     from toymdrl.analysis.edits import edit_of
     from toymdrl.audit import audit_checkpoints
     from toymdrl.checkpoints import as_vector, read_checkpoints
-    from toymdrl.config import PRESETS, RunConfig
-    from toymdrl.curvature import Hessian, fisher_diagonal, gradient, top_eigenpairs
+    from toymdrl.config import PRESETS, ConfigError, RunConfig
+    from toymdrl.curvature import CurvatureError, Hessian, fisher_diagonal, gradient, top_eigenpairs
     from toymdrl.domains import DOMAINS, problems
     from toymdrl.exact import ExpectedReward, score
+    from toymdrl.files import CorruptFile
     from toymdrl.grpo import GRPOConfig
     from toymdrl.model import ModelConfig, Policy
     from toymdrl.parameters import at, read, trainable, write
     from toymdrl.patch import roll_back, save_coordinates
-    from toymdrl.runs import RunDirectory
+    from toymdrl.runs import RunDirectory, RunError
+    from toymdrl.shards import CheckpointError
     from toymdrl.streams import stream
     from toymdrl.training import reinforce
 

@@ -27,7 +27,7 @@ from toymdrl.analysis.edits import (
 from toymdrl.parameters import MLP_WEIGHT
 from toymdrl.shards import DTYPES, CheckpointError, Place, alike
 
-_LAYER = re.compile(r"(?P<stack>.*\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
+_LAYER = re.compile(r"(?P<stack>.*?\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
 REST = "rest"
 """What belongs to no layer: embeddings, the last norm, the head."""
 STORED = "as stored"
@@ -116,8 +116,8 @@ class _Neurons:
     """Squared edit norm of every MLP neuron: its rows of gate and up, its column of down."""
 
     def __init__(self) -> None:
-        self.by_mlp: dict[str, np.ndarray] = {}
-        self._parts: dict[str, set[str]] = {}
+        self._by_mlp: dict[str, dict[str, np.ndarray]] = {}
+        """By MLP, then tensor."""
         self._layers: dict[str, str] = {}
 
     def add(self, name: str, layer: str, place: Place, part: slice, delta: Tensor) -> None:
@@ -125,15 +125,10 @@ class _Neurons:
         found = MLP_WEIGHT.fullmatch(name)
         if not found or len(place.shape) != 2:
             return
-        self._parts.setdefault(found["mlp"], set()).add(found["part"])
         self._layers[found["mlp"]] = layer
         rows = delta.double().square().view(-1, place.row)
         count = place.shape[1] if found["part"] == "down" else place.shape[0]
-        total = self.by_mlp.setdefault(found["mlp"], np.zeros(count))
-        if len(total) != count:
-            raise CheckpointError(
-                f"{found['mlp']} has {len(total)} and {count} neurons; its gate, up and down must agree"
-            )
+        total = self._by_mlp.setdefault(found["mlp"], {}).setdefault(name, np.zeros(count))
         if found["part"] == "down":
             total += rows.sum(dim=0).numpy()
         else:
@@ -141,8 +136,7 @@ class _Neurons:
 
     def top(self) -> dict[str, Tensor]:
         """Which neurons are among the most changed of the model, by layer; "" holds all."""
-        # A router called gate, or a fused gate_up beside a lone down, makes no neurons.
-        whole = {mlp: each for mlp, each in self.by_mlp.items() if len(self._parts[mlp]) == 3}
+        whole = {mlp: total for mlp, parts in self._by_mlp.items() if (total := _of_neurons(parts)) is not None}
         if not whole:
             return {}
         mask = top_mask(torch.from_numpy(np.concatenate(list(whole.values()))), TOP)
@@ -152,6 +146,20 @@ class _Neurons:
             layer = self._layers[name]
             found[layer] = torch.cat([found[layer], piece]) if layer in found else piece
         return found
+
+
+def _of_neurons(parts: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The sum of an MLP's gate, up and down; None if these are not all there.
+
+    What has another length than its down is no part of it, as a router called gate; a lone down beside a fused gate_up,
+    or a low-rank pair called up and down, makes no neurons.
+    """
+    kinds = {name: str(MLP_WEIGHT.fullmatch(name)["part"]) for name in parts}  # type: ignore[index]
+    lengths = [len(parts[name]) for name, kind in kinds.items() if kind == "down"]
+    fits = [name for name in parts if [len(parts[name])] == lengths]
+    if sorted(kinds[name] for name in fits) != ["down", "gate", "up"]:
+        return None
+    return np.sum([parts[name] for name in fits], axis=0)
 
 
 def audit_checkpoints(

@@ -4,13 +4,19 @@ from dataclasses import asdict
 from typing import Any
 
 from toymdrl.analysis.edits import PAPER_ABSOLUTE, PAPER_RELATIVE, THRESHOLDS, TOP
-from toymdrl.audit import REST, Audit
+from toymdrl.audit import REST, Audit, Pair
 
 
 def _order(layer: str) -> tuple[bool, str, int]:
     """Layers by stack and number; the rest last."""
     stack, _, number = layer.rpartition(" ")
     return layer == REST, stack, int(number) if stack else 0
+
+
+def _cosine_and_jaccard(pair: Pair) -> str:
+    """Of two trainings in a layer."""
+    shared = f", {pair.jaccard:.2f} ({pair.chance_jaccard:.2f})" if pair.jaccard is not None else ""
+    return f"{pair.cosine:+.3f}{shared}"
 
 
 def page(found: Audit) -> list[str]:
@@ -26,7 +32,7 @@ def page(found: Audit) -> list[str]:
         lines.append(f"| {name} | {edit.squared**0.5:.4g} | {share:.2e} |")
     lines += ["", f"| weights unchanged | {' | '.join(names)} |", "|---|" + "---:|" * len(names)]
     for kind in kinds:
-        cells = [f"{100 * found.edits[name][''].unchanged[kind]:.1f} %" for name in names]
+        cells = [f"{100 * found.edits[name][''].unchanged[kind]:.2f} %" for name in names]
         what = kind if kind.startswith(("as", "the")) else f"stored in {kind}"
         lines.append(f"| {what} | {' | '.join(cells)} |")
     paper = f"a change of less than {PAPER_ABSOLUTE:g}, and of less than {PAPER_RELATIVE:g} of the weight"
@@ -38,9 +44,10 @@ def page(found: Audit) -> list[str]:
             pair = by_layer[""]
             shared = f"{pair.jaccard:.3f} | {pair.chance_jaccard:.3f}" if pair.jaccard is not None else "– | –"
             lines.append(f"| {one}, {two} | {pair.cosine:+.4f} | {pair.chance_cosine:.4f} | {shared} |")
+    of_pairs = "; of each pair cosine of edits, Jaccard of top neurons (by chance)"
     lines += [
         "",
-        f"By layer: edit norm, weights unchanged as stored{', cosine of each pair' if found.pairs else ''}.",
+        f"By layer: edit norm, weights unchanged as stored{of_pairs if found.pairs else ''}.",
         "",
     ]
     pairs = list(found.pairs)
@@ -48,8 +55,8 @@ def page(found: Audit) -> list[str]:
     lines += [f"| layer | {' | '.join(titles)} |", "|---|" + "---:|" * len(titles)]
     for layer in sorted((each for each in found.edits[names[0]] if each), key=_order):
         edits = [found.edits[name][layer] for name in names]
-        cells = [f"{edit.squared**0.5:.3g}, {100 * edit.unchanged['as stored']:.1f} %" for edit in edits]
-        cells += [f"{found.pairs[pair][layer].cosine:+.3f}" for pair in pairs]
+        cells = [f"{edit.squared**0.5:.3g}, {100 * edit.unchanged['as stored']:.2f} %" for edit in edits]
+        cells += [_cosine_and_jaccard(found.pairs[pair][layer]) for pair in pairs]
         lines.append(f"| {layer} | {' | '.join(cells)} |")
     lines += ["", f"Top neurons: the {TOP:.0%} of MLP neurons (gate, up, down together) with the largest edit norm."]
     if found.skipped:

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from toymdrl.parameters import flatten
+from toymdrl.parameters import flatten, trainable
 from toymdrl.shards import CheckpointError, alike, files
 
 
@@ -33,6 +33,8 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
         >>> found["w"]
         tensor([1., 1.])
     """
+    if isinstance(paths, str | Path):
+        raise CheckpointError(f"give a list of checkpoints, such as [{str(paths)!r}]")
     names = list(alike(paths)[0]) if paths else []
     found: list[dict[str, Tensor]] = []
     for path in paths:
@@ -48,6 +50,7 @@ def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:
 
     Raises:
         CheckpointError: a parameter is missing, or of another shape.
+        ValueError: the module has no trainable parameter.
 
     Example:
         >>> import torch
@@ -56,6 +59,7 @@ def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:
         >>> as_vector(nn.Linear(2, 1), {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
         tensor([1., 1., 0.])
     """
+    trainable(module)  # refuses a frozen module
     pieces = []
     for name, weight in module.named_parameters():
         if weight.requires_grad:

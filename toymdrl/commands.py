@@ -162,6 +162,8 @@ def _named(checkpoints: Sequence[str]) -> dict[str, Path]:
         if not equals or Path(each).exists():
             whole = Path(each).resolve()
             name, path = whole.name if whole.is_dir() else whole.stem, each
+        if not path:
+            raise ConfigError(f"{each!r} names no file; give it as NAME=PATH")
         if not name.isprintable() or not name or "|" in name:
             raise ConfigError(f"a checkpoint cannot be called {name!r}; give it as NAME=PATH")
         if name in found:
@@ -174,9 +176,16 @@ def _audit(arguments: argparse.Namespace) -> None:
     others = _named(arguments.checkpoints)
     if arguments.json and (arguments.json.suffix != ".json" or arguments.json.is_dir()):
         raise ConfigError(f"--json takes the name of a file to write, ending in .json, not {arguments.json}")
+    if arguments.json and not arguments.json.parent.is_dir():
+        raise ConfigError(f"{arguments.json.parent} is no folder; make it, or give --json another")
+    beside = {(each if each.is_dir() else each.parent).resolve() for each in (arguments.base, *others.values())}
+    if arguments.json and arguments.json.exists() and arguments.json.resolve().parent in beside:
+        raise ConfigError(f"{arguments.json} is there already, beside a checkpoint; give --json another name")
     first, *_ = alike([arguments.base, *others.values()])  # what does not fit is refused before a bar is drawn
     total = sum(place.size for place in first.values())
-    with tqdm(total=total, unit_scale=True, unit=" weights", disable=arguments.quiet, dynamic_ncols=True) as bar:
+    with tqdm(
+        total=total, unit_scale=True, unit=" weights", disable=arguments.quiet or None, dynamic_ncols=True
+    ) as bar:
         found = audit_checkpoints(arguments.base, others, bar.update)
     print("\n".join(page(found)))
     if arguments.json:
@@ -185,7 +194,7 @@ def _audit(arguments: argparse.Namespace) -> None:
 
 def _rollback(arguments: argparse.Namespace) -> None:
     # Drawn after a second only: what does not fit has been refused by then.
-    with tqdm(unit="B", unit_scale=True, disable=arguments.quiet, dynamic_ncols=True, delay=1) as bar:
+    with tqdm(unit="B", unit_scale=True, disable=arguments.quiet or None, dynamic_ncols=True, delay=1) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -1,7 +1,7 @@
 """`toymdrl rollback`: a checkpoint with chosen coordinates put back to where an earlier one had them (C11, T7).
 
-Shards are copied and then changed in place, some rows at a time, so memory does not grow with the checkpoint. How to
-choose the coordinates: `analysis.rollback`, or chapter 8 of the course.
+Shards are copied and then changed in place, some rows at a time, so memory grows with the largest tensor's set alone.
+How to choose the coordinates: `analysis.rollback`, or chapter 8 of the course.
 """
 
 import os
@@ -19,6 +19,8 @@ from toymdrl.shards import DTYPES, INTEGERS, CheckpointError, Place, alike, plac
 
 COPIED_AT_ONCE = 2**24
 """Bytes."""
+OTHER_WEIGHTS = {".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
+"""Endings of files that hold weights in other formats."""
 
 
 def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> None:
@@ -76,14 +78,29 @@ def _indices(place: Place, name: str, target: Place) -> Tensor:
     return found
 
 
+def _must_be_free(out: Path) -> None:
+    """Refuse to overwrite.
+
+    Raises:
+        CheckpointError: something is there.
+    """
+    if os.path.lexists(out):
+        raise CheckpointError(f"{out} is there already; choose another --out")
+
+
+def _goes_along(file: Path) -> bool:
+    """Whether a file beside the shards is copied: not what would hold the weights, or an optimiser, as they were."""
+    return file.is_file() and file.suffix not in OTHER_WEIGHTS
+
+
 def _put_back(before: Place, after: Place, file: Path, indices: Tensor) -> int:
-    """Overwrite coordinates of a tensor in a copy of its shard; how many differed."""
+    """Overwrite coordinates of a tensor, sorted, in a copy of its shard; how many differed."""
     changed = 0
     for part in after.chunks():
         low, high = (int(torch.searchsorted(indices, edge)) for edge in (part.start, part.stop))
         if low == high:
             continue
-        local = indices[low:high].unique() - part.start
+        local = indices[low:high] - part.start
         old, new = before.read(part).to(DTYPES[after.dtype]), after.read(part)
         changed += int((old[local] != new[local]).sum())
         new[local] = old[local]
@@ -110,7 +127,9 @@ def roll_back(
     out: Path | str,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> tuple[int, int]:
-    """Write `after` with some coordinates as in `before`; the other files beside its shards are copied.
+    """Write `after` with some coordinates as in `before`; configs and the like beside its shards are copied.
+
+    Killed on the way, it leaves a folder `.writing-...` beside `out`, to be removed by hand.
 
     Args:
         before: the earlier checkpoint: a safetensors file, or a folder of shards.
@@ -141,14 +160,13 @@ def roll_back(
         (1, 1)
     """
     after, out = Path(after), Path(out)
-    if out.exists():
-        raise CheckpointError(f"{out} is there already; choose another --out")
+    _must_be_free(out)
     old, new = alike([before, after])
     sets = places(coordinates)
     if unknown := sorted(sets.keys() - new.keys()):
         raise CheckpointError(f"coordinates are of {unknown[0]!r}, which {after} has not; take its tensors' names")
-    chosen = {name: _indices(sets[name], name, new[name]) for name in sets}
-    for name in chosen:
+    for name, place in sets.items():
+        _indices(place, name, new[name])  # refused before anything is written; read again when they are needed
         if new[name].dtype not in DTYPES or old[name].dtype not in DTYPES:
             raise CheckpointError(f"{name!r} is {new[name].dtype}; only floating-point tensors are put back")
     try:
@@ -159,15 +177,18 @@ def roll_back(
         written = Path(folder) / out.name
         if after.is_dir():
             written.mkdir()
-            _copy({file: written / file.name for file in after.iterdir() if file.is_file()}, progress)
+            _copy({file: written / file.name for file in after.iterdir() if _goes_along(file)}, progress)
         else:
             _copy({after: written}, progress)
-        changed = 0
-        for name, indices in chosen.items():
+        chosen = changed = 0
+        for name, place in sets.items():
+            indices = _indices(place, name, new[name]).unique()
+            chosen += len(indices)
             file = written / new[name].file.name if after.is_dir() else written
             changed += _put_back(old[name], new[name], file, indices)
         for file in written.iterdir() if after.is_dir() else [written]:
             with open(file, "r+b") as opened:
                 os.fsync(opened.fileno())
+        _must_be_free(out)  # since the copy takes minutes
         written.rename(out)
-    return sum(len(indices.unique()) for indices in chosen.values()), changed
+    return chosen, changed

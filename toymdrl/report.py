@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -14,12 +15,13 @@ from toymdrl.claimtable import SMALLEST_LOSS, claim_lines, signed
 from toymdrl.config import PRESETS, RunConfig, headline_domain
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import load_explanation
-from toymdrl.files import write_atomically
+from toymdrl.files import CorruptFile, write_atomically
 from toymdrl.runs import Checkpoint, RunDirectory, RunError
 from toymdrl.story import Chapter, chapters
 
 Entry = dict[str, Any]
 SMALL = ' class="small"'
+_BRANCH = re.compile(r"(?P<kind>expert|further|refresh|rollback)-(?P<key>\w+?)(-(?P<number>\d+(\.\d+)?))?")
 
 
 def checkpoint_title(config: RunConfig, name: str) -> str:
@@ -29,15 +31,17 @@ def checkpoint_title(config: RunConfig, name: str) -> str:
     if name in DOMAINS:
         arrow = "→ " if name != config.order[0] else ""
         return f"{arrow}{DOMAINS[name].title}"
-    kind, key, *rest = name.split("-")
-    if kind == "expert":
-        return f"{DOMAINS[key].title} alone"
-    if kind == "rollback":
-        return f"{DOMAINS[key].title}'s coordinates put back, {float(rest[0]):.0%}"
-    steps = f"{rest[0]} step{'s' if rest[0] != '1' else ''}"
-    if kind == "further":
-        return f"{DOMAINS[key].title} and {steps} further"
-    return f"Re-{DOMAINS[key].title}, {steps}"
+    found = _BRANCH.fullmatch(name)
+    if not found or found["key"] not in DOMAINS:
+        return name
+    domain, number = DOMAINS[found["key"]].title, found["number"]
+    steps = f"{number} step{'s' if number != '1' else ''}"
+    return {
+        "expert": f"{domain} alone",
+        "rollback": f"{domain}'s coordinates put back, {float(number or 0):.0%}",
+        "further": f"{domain} and {steps} further",
+        "refresh": f"Re-{domain}, {steps}",
+    }[found["kind"]]
 
 
 def command(config: RunConfig, *, analysis: bool = True) -> str:
@@ -230,6 +234,10 @@ def write_report(run: RunDirectory) -> list[Path]:
         raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
     # What results.json was written without is left out, also where an earlier session has made it.
     explanation = load_explanation(run) if analysed(results["claims"]) else None
+    have = {entry["name"] for entry in results["checkpoints"]}
+    refreshes = [f"refresh-{key}-{steps}" for key in config.order for steps in config.refresh_steps]
+    if missing := [name for name in ("base", *config.order, *refreshes) if name not in have]:
+        raise CorruptFile(f"{run.path / 'results.json'} lacks {missing[0]}; go on with `toymdrl resume {run.path}`")
     results["claims"] = claims(config, results["checkpoints"], explanation)  # as measured, whatever the file says
     pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
     parts = chapters(results["claims"], explanation)

@@ -259,6 +259,8 @@ class RunDirectory:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             schema = data["schema"]
+            if not isinstance(data["checkpoints"], list):
+                raise ValueError("its checkpoints are no list")
             for entry in data["checkpoints"]:
                 if unknown := [key for key in DOMAINS if key not in entry["scores"]]:
                     raise ValueError(f"no scores of {unknown[0]}, a domain added since; `toymdrl resume` trains again")
@@ -311,8 +313,11 @@ class RunDirectory:
         try:
             sessions = json.loads(self._file("provenance.json").read_text(encoding="utf-8"))["sessions"]
             sessions = list(sessions)
-        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        except FileNotFoundError:
             sessions = []
+        except (ValueError, KeyError, TypeError, RecursionError):
+            sessions = []
+            self.damage.append(f"{self._file('provenance.json')} was damaged; where earlier sessions ran is lost")
         sessions.append(provenance(self.config))
         write_atomically(self._file("provenance.json"), json.dumps({"sessions": sessions}, indent=1) + "\n")
 

@@ -92,19 +92,30 @@ def files(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
+    if shards := _index(path):
+        return sorted({path / shard for shard in shards.values()})
+    if found := sorted(path.glob("*.safetensors")):
+        return found
+    raise CheckpointError(f"{path} holds no .safetensors file; give a file, or a folder of shards")
+
+
+def _index(path: Path) -> dict[str, str]:
+    """The shard of each tensor by a folder's index; empty if it has none.
+
+    Raises:
+        CheckpointError: the index cannot be read, or names something else than shards beside it.
+    """
     index = path / INDEX
     if not index.is_file():
-        if found := sorted(path.glob("*.safetensors")):
-            return found
-        raise CheckpointError(f"{path} holds no .safetensors file; give a file, or a folder of shards")
+        return {}
     try:
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        shards = dict(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{index} is no index of shards ({type(error).__name__}); copy it again") from error
-    for name in names:
-        if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
-            raise CheckpointError(f"{index} names a shard {name!r}; a shard is a .safetensors file beside it")
-    return sorted(path / name for name in names)
+    for shard in shards.values():
+        if not isinstance(shard, str) or not re.fullmatch(r"[\w.-]+\.safetensors", shard):
+            raise CheckpointError(f"{index} names a shard {shard!r}; a shard is a .safetensors file beside it")
+    return shards
 
 
 def _header(file: Path) -> dict[str, Place]:
@@ -144,6 +155,9 @@ def places(path: Path | str) -> dict[str, Place]:
             if name in found:
                 raise CheckpointError(f"tensor {name!r} is in {found[name].file} and in {file}; give one checkpoint")
             found[name] = place
+    for name, shard in _index(Path(path)).items():
+        if name not in found:
+            raise CheckpointError(f"{Path(path) / INDEX} has {name!r} in {shard}, which lacks it; copy the shard again")
     return found
 
 
@@ -157,7 +171,8 @@ def alike(paths: Sequence[Path | str]) -> list[dict[str, Place]]:
     for path, each in zip(paths, found, strict=True):
         if wrong := sorted(found[0].keys() ^ each.keys()):
             where = path if wrong[0] in each else paths[0]
-            raise CheckpointError(f"tensor {wrong[0]!r} is in {where} alone; give checkpoints of one model")
+            tied = ", all saved with tied weights or all without" if wrong[0].endswith("lm_head.weight") else ""
+            raise CheckpointError(f"tensor {wrong[0]!r} is in {where} alone; give checkpoints of one model{tied}")
         for name, place in each.items():
             if place.shape != found[0][name].shape:
                 shapes = f"{found[0][name].shape} in {paths[0]}, {place.shape} in {path}"
