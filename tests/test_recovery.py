@@ -169,3 +169,13 @@ def test_killed_at_ten_random_moments(tmp_path: Path) -> None:
             attempts += 1
     assert start(f"killed-{attempts}").wait(timeout=300) == 0
     assert outcome(f"killed-{attempts}") == outcome("whole")
+
+
+def test_a_lost_history_of_sessions_is_said(tmp_path: Path) -> None:
+    run = finish(tmp_path)
+    run.record_session()
+    assert not run.damage
+    (run.path / "provenance.json").write_text("{")
+    run.record_session()
+    assert "where earlier sessions ran is lost" in run.damage[0]
+    assert len(json.loads((run.path / "provenance.json").read_text())["sessions"]) == 1
