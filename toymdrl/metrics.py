@@ -1,4 +1,7 @@
-"""metrics.jsonl: one line a step, and what tells that no line was lost."""
+"""metrics.jsonl: one line a step, and what tells that no line of a stage was lost.
+
+Not those of the warm start: it may come from a cache, without any.
+"""
 
 import hashlib
 import json
