@@ -102,7 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     rollback.add_argument(
         "coordinates", type=Path, metavar="COORDINATES", help="safetensors: a vector of flat indices (int64) a tensor"
     )
-    rollback.add_argument("--out", type=Path, required=True, help="file or folder to write; must not exist")
+    rollback.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="file or folder to write; must not exist; weights in other formats than safetensors are not copied",
+    )
     rollback.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
     for each in (run, resume):
         each.add_argument("--no-analysis", action="store_true", help="only train and refresh: a third of the time")
