@@ -66,7 +66,7 @@ LABELS = {
     "joint": ((-7, 2), "right"),
     "pcgrad": ((-7, -9), "right"),
     "refresh": ((6, -8), "left"),
-    "experts merged": ((6, -9), "left"),
+    "experts merged": ((-7, -4), "right"),
 }
 """Where in the figure a name would lie on another: its offset in points and side."""
 BEFORE = ("ewc", "protected")
