@@ -66,11 +66,9 @@ def sign_flip(differences: Sequence[float]) -> float:
 def exchange(one: Sequence[float], other: Sequence[float]) -> float:
     """Two-sided p of the hypothesis that each seed could as well have been in the other set, by their means.
 
-    Exact up to 2^MOST_EXACT ways to divide the seeds, by as many random ones beyond; NaN if a number is not finite.
+    Exact up to 2^MOST_EXACT ways to divide the seeds, by as many random ones beyond; 1 if a number is not finite.
     """
-    if not np.isfinite([*one, *other]).all():
-        return float("nan")
-    if len({*one, *other}) == 1:
+    if not np.isfinite([*one, *other]).all() or len({*one, *other}) == 1:
         return 1.0
 
     def apart(x: Any, y: Any, axis: int) -> Any:

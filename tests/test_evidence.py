@@ -37,6 +37,7 @@ def test_the_exchange_test_counts_all_ways_to_divide(one: list[float], other: li
     apart = [np.mean(np.array(every)[way]) - np.mean(np.array(every)[~way]) for way in ways]
     share = min(np.mean(np.array(apart) <= apart[0] + 1e-9), np.mean(np.array(apart) >= apart[0] - 1e-9))
     assert exchange(one, other) == pytest.approx(min(1, 2 * share), abs=1e-12)
+    assert exchange(one, [*other, float("nan")]) == 1
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
