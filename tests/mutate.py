@@ -22,7 +22,7 @@ from theory.mutate import ROOT, WORKERS, passes
 TESTS = {
     "grpo.py": ["tests/test_grpo.py"],
     "exact.py": ["tests/test_exact.py", "tests/test_domains.py"],
-    "curvature.py": ["tests/test_curvature.py"],
+    "curvature.py": ["tests/test_curvature.py", "tests/test_refusals.py"],
 }
 DEFAULT = "a default is a choice, not a law; every run records what it used"
 MEMORY = "how much is evaluated at once: it bounds the memory and changes no sum"
@@ -53,6 +53,8 @@ EXPLAINED: dict[str, str] = {
     "exact.py: constant 'True' in '@dataclass": FROZEN,
     "exact.py: constant 'False' in '@dataclass": "blocks are not compared",
     "exact.py: operator 'prompt + len(parents)' in 'start": "matters for answers of four tokens, which are refused",
+    "exact.py: operator 'len(TOKENS) - 1' in 'return sum": "lengths of up to three stay allowed, longer ones refused",
+    "exact.py: constant '1' in 'return sum((len(TOKENS)": "lengths of up to three stay allowed, longer ones refused",
     "curvature.py: constant '10' in 'SMALLEST_KRYLOV_SPACE": KRYLOV,
     "curvature.py: operator '2 * pairs' in 'space": KRYLOV,
     "curvature.py: constant '1' in 'space": KRYLOV,
@@ -63,8 +65,6 @@ EXPLAINED: dict[str, str] = {
     "curvature.py: constant '0' in 'start = np.random": "any start vector finds the same pairs",
     "curvature.py: constant '1' in 'ours = torch.from_numpy": "numpy infers the size for any negative number",
     "curvature.py: constant 'False' in 'total += float(share)": "only how long a graph is kept",
-    "exact.py: operator 'len(TOKENS) - 1' in 'return sum": "lengths of up to three stay allowed, longer ones refused",
-    "exact.py: constant '1' in 'return sum((len(TOKENS)": "lengths of up to three stay allowed, longer ones refused",
     "curvature.py: constant 'True' in 'for place, share in zip": LENGTHS,
     "curvature.py: constant 'True' in 'for value, vector in zip": LENGTHS,
     "curvature.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
