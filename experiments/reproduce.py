@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
+from math import comb
 from pathlib import Path
 
 from tqdm import tqdm
@@ -28,6 +29,8 @@ from toymdrl.provenance import provenance
 
 HERE = Path(__file__).parent
 CLAIMS = "claims"
+LEVEL = 0.05
+"""Of the test that tells two results apart."""
 MEANINGLESS = "This is the smoke preset: it touches every part, and its numbers and verdicts mean nothing."
 
 
@@ -89,8 +92,8 @@ def reproduce(
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is not a folder; give --out another")
-    if len(seeds) < 2:
-        raise ConfigError(f"seeds is {len(seeds)}; an interval needs 2 or more")
+    if (count := seeds.stop - seeds.start) < 2:
+        raise ConfigError(f"seeds is {count}; an interval needs 2 or more")
     if seeds.start < 0:
         raise ConfigError(f"first-seed is {seeds.start}; use 0 or more")
     if workers < 1:
@@ -231,8 +234,8 @@ def _claims_part(out: Path, judged: Sequence[str]) -> list[str]:
 def compare(out: Path, chosen: Sequence[str] | None = None) -> tuple[list[str], bool]:
     """A fresh result against the package's own: each rule in both, a summary; whether none contradicts.
 
-    They contradict each other where an exchange of seeds tells their means apart (5 %, Holm over rules): a verdict
-    alone may differ because seeds are few.
+    They contradict each other where an exchange of seeds tells their means apart (LEVEL, Holm over rules): a verdict
+    alone may differ because seeds are few. So few that no exchange could tell anything are said to be.
 
     Args:
         out: folder of the fresh result.
@@ -259,7 +262,7 @@ def compare(out: Path, chosen: Sequence[str] | None = None) -> tuple[list[str], 
         here, there = (interval([row[rule.key] for row in rows]) for rows in (fresh, own))
         verdict, was = rule.judge(fresh), rule.judge(own)
         word = "" if verdict == was else f"  {verdict}, was {was}"
-        if apart[rule.what] < 0.05:
+        if apart[rule.what] < LEVEL:
             contradicted += 1
             word += "  another mean"
         elif word:
@@ -268,4 +271,6 @@ def compare(out: Path, chosen: Sequence[str] | None = None) -> tuple[list[str], 
         lines.append(f"{rule.claim:<5}{rule.what:<62}{here!s:<22}{there!s:<22}{word}".rstrip())
     few = f"; {undecided} cannot be told with {len(fresh)} seeds" if undecided else ""
     lines.append(f"{contradicted} of {len(rules)} rules contradict the committed result{few}")
+    if len(rules) * 2 / comb(len(fresh) + len(own), len(fresh)) >= LEVEL:  # the least p that there can be
+        lines.append(f"{len(fresh)} seeds are too few to contradict anything; take more, or fewer --claims")
     return lines, not contradicted

@@ -34,12 +34,23 @@ def result_of(rows: list[Row], out: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("first", range(9))
-def test_two_of_the_seeds_are_too_few_to_tell_but_no_contradiction(first: int, tmp_path: Path) -> None:
-    two = reproduce.read_rows(reproduce.HERE, reproduce.CLAIMS)[first : first + 2]
-    lines, agree = reproduce.compare(result_of(two, tmp_path))
+@pytest.mark.parametrize(("seeds", "too_few"), [(2, True), (3, True), (4, False), (10, False)])
+def test_seeds_that_could_contradict_nothing_are_said_to_be_too_few(seeds: int, too_few: bool, tmp_path: Path) -> None:
+    rows = reproduce.read_rows(reproduce.HERE, reproduce.CLAIMS)[:seeds]
+    lines, agree = reproduce.compare(result_of(rows, tmp_path))
     assert agree, lines
-    assert "cannot be told with 2 seeds" in lines[-1]
+    assert lines[-1].startswith(f"{seeds} seeds are too few") == too_few
+    far = [{**row, "lost": row["lost"] + 1000} for row in rows]
+    (tmp_path / "far").mkdir()
+    assert reproduce.compare(result_of(far, tmp_path / "far"))[1] == too_few
+
+
+def test_a_verdict_that_few_seeds_leave_open_is_no_contradiction(tmp_path: Path) -> None:
+    two = reproduce.read_rows(reproduce.HERE, reproduce.CLAIMS)[:2]
+    lines, agree = reproduce.compare(result_of(two, tmp_path), ["C10"])
+    assert agree, lines
+    assert any(line.endswith("open, was met: cannot be told") for line in lines)
+    assert lines[-2].endswith("cannot be told with 2 seeds")
 
 
 def test_another_mean_is_a_contradiction_of_the_claim_that_it_is_about(tmp_path: Path) -> None:

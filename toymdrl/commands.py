@@ -133,8 +133,6 @@ def _reproduce(arguments: argparse.Namespace) -> None:
         if not agree:
             raise OSError("the results differ")
         return
-    if arguments.seeds < 2:
-        raise ConfigError(f"seeds is {arguments.seeds}; an interval needs 2 or more")
     try:
         told = reproduce.reproduce(
             seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),

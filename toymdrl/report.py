@@ -103,8 +103,8 @@ def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, 
 
 def _trained(name: str) -> str:
     """The domain whose training led to a checkpoint; none for a rollback."""
-    kind, *rest = name.split("-")
-    return "" if kind == "rollback" else rest[0] if rest else kind
+    found = _BRANCH.fullmatch(name)
+    return name if not found else "" if found["kind"] == "rollback" else found["key"]
 
 
 def _shown(config: RunConfig, checkpoints: list[Checkpoint]) -> list[Entry]:
