@@ -65,7 +65,7 @@ def protections(subject: Subject) -> dict[str, Callable[[Tensor], Tensor]]:
     aside = random_basis(subject.delta, basis.shape[1], subject.stream("causality subspace"))
     count = int(SHARE * len(subject.delta))
     generator = subject.stream("causality coordinates")
-    drawn = torch.randperm(len(subject.delta), generator=generator, device=generator.device)[:count]
+    drawn = torch.randperm(len(subject.delta), generator=generator)[:count]
     largest = top_coordinates(subject.fisher, count)
     return {
         "none": lambda update: update,

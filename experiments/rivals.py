@@ -104,7 +104,7 @@ def pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
     """Each domain's gradient less its projections on those that it conflicts with, summed (arXiv 2001.06782)."""
     from torchjd.aggregation import PCGrad  # noqa: PLC0415 (an extra, which the other arms do without)
 
-    seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
+    seed = int(torch.randint(2**62, (), generator=generator))
     with torch.random.fork_rng():  # the library draws its order of projections from the global stream
         torch.manual_seed(seed)
         return PCGrad()(gradients)

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from toymdrl import cohort
 from toymdrl.config import PRESETS, RunConfig, validate
 from toymdrl.curvature import Hessian, gradient
 from toymdrl.exact import ExpectedReward
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import Policy
 from toymdrl.parameters import read
-from toymdrl.pipeline import Observer, Stage, everything, execute, prepare
+from toymdrl.pipeline import Observer, Stage, everything, prepare
 from toymdrl.runs import RunDirectory
 from toymdrl.subject import points, some
 from toymdrl.training import copy_policy, reinforce
@@ -41,7 +42,7 @@ def executed(config: RunConfig, plan: list[Stage], out: Path) -> RunDirectory:
     prepare(config)
     run = RunDirectory.create(out / "runs", config)
     with run.lock(wait=True):
-        execute(run, plan, Observer())
+        cohort.train(run, plan, Observer())
     return run
 
 

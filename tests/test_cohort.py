@@ -55,6 +55,8 @@ def test_every_run_is_as_alone(together: list[RunDirectory], tmp_path: Path) -> 
             scores, own_scores = line.pop("scores", {}), own_line.pop("scores", {})
             assert scores == pytest.approx(own_scores, abs=1e-2)
             assert (line.pop("stage"), line.pop("step")) == (own_line.pop("stage"), own_line.pop("step"))
+            if line.keys() != own_line.keys():  # a warm start alone does not log its gradient's norm
+                del line["gradient_norm"]
             assert line == pytest.approx(own_line, rel=1e-2, abs=1e-3)
 
 
@@ -100,4 +102,4 @@ def test_a_score_that_is_not_finite_is_none() -> None:
     with torch.no_grad():
         policies[1].head.weight.fill_(float("nan"))
     with pytest.raises(DivergenceError, match="scores"):
-        cohort.evaluate(Population(policies))
+        cohort.Scoring(Population(policies))()

@@ -13,6 +13,7 @@ FLOW = [
     *(
         "vocab",
         "streams",
+        "replay",
         "plain",
         "parameters",
         "shards",
@@ -29,6 +30,7 @@ FLOW = [
         "pretrain",
         "exact",
         "config",
+        "draws",
         "training",
         "population",
         "files",

@@ -12,7 +12,7 @@ from toymdrl import grpo, population, training
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.parameters import read
-from toymdrl.population import PopulationTraining
+from toymdrl.population import Population, PopulationTraining
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.training import Training, reinforce
 
@@ -40,7 +40,13 @@ def starts() -> list[Policy]:
 
 
 def together(policies: Sequence[Policy], config: GRPOConfig = CONFIG) -> PopulationTraining:
-    return population.reinforce(policies, "cw", config, SEEDS, "test")
+    return population.reinforce(Population(policies), "cw", config, SEEDS, "test")
+
+
+def finished(stage: PopulationTraining) -> PopulationTraining:
+    while stage.step < stage.steps:
+        stage.advance()
+    return stage
 
 
 @pytest.mark.parametrize(
@@ -51,8 +57,8 @@ def together(policies: Sequence[Policy], config: GRPOConfig = CONFIG) -> Populat
 def test_every_member_equals_its_own_run(config: GRPOConfig) -> None:
     all_ = together(starts(), config)
     alone = [reinforce(policy, "cw", config, seed, "test") for policy, seed in zip(starts(), SEEDS, strict=True)]
-    for _ in range(config.steps):
-        for ours, theirs in zip(all_.advance(), [each.advance() for each in alone], strict=True):
+    for logs in finished(all_).logs():
+        for ours, theirs in zip(logs, [each.advance() for each in alone], strict=True):
             assert ours == pytest.approx(theirs, rel=1e-6, abs=1e-9)
             assert theirs["reward"] > 0
     for member, each in zip(all_.population.policies(), alone, strict=True):
@@ -60,26 +66,23 @@ def test_every_member_equals_its_own_run(config: GRPOConfig) -> None:
 
 
 def test_every_warm_start_equals_its_own() -> None:
-    all_ = population.warm_start(MODEL, WARM_START, SEEDS)
-    first = all_.advance()
+    all_ = population.warm_start(Population([Policy(MODEL) for _ in SEEDS]), MODEL, WARM_START, SEEDS)
+    all_.advance()
+    (first,) = all_.logs()
     for seed, member, log in zip(SEEDS, all_.population.policies(), first, strict=True):
         alone = training.warm_start(MODEL, WARM_START, seed)
-        assert log == pytest.approx(alone.advance(), rel=1e-5)
+        assert {"loss": log["loss"]} == pytest.approx(alone.advance(), rel=1e-5)
         # Adam's first step is a rate's length in the direction of each slope's sign, which rounding decides near zero.
         near = (read(member) - read(alone.policy)).abs() < 1e-5
         assert near.float().mean() > 0.99
-    while all_.step < all_.steps:
-        last = all_.advance()
+    (last,) = finished(all_).logs(WARM_START.steps - 1)
     assert all(log["loss"] < 0.7 * before["loss"] for log, before in zip(last, first, strict=True))
 
 
 def test_members_are_trained_apart() -> None:
     changed = starts()
     changed[0] = start(99)
-    one, two = together(starts()), together(changed)
-    for _ in range(CONFIG.steps):
-        one.advance()
-        two.advance()
+    one, two = finished(together(starts())), finished(together(changed))
     for index, (mine, other) in enumerate(zip(one.population.policies(), two.population.policies(), strict=True)):
         assert torch.equal(read(mine), read(other)) == (index > 0)
 
@@ -89,18 +92,39 @@ def test_a_member_that_diverges_stops_all_before_an_update() -> None:
     with torch.no_grad():
         bad[1].head.weight.fill_(float("nan"))
     stage = together(bad)
-    before = {name: weight.detach().clone() for name, weight in stage.population.weights.items()}
-    with pytest.raises(DivergenceError, match="not finite"):
-        stage.advance()
+    before = stage.population.copy()
+    assert finished(stage).logs() == []
+    assert isinstance(stage.diverged, DivergenceError)
     for name, weight in stage.population.weights.items():
         torch.testing.assert_close(before[name], weight, equal_nan=True)
 
 
-def test_a_loss_that_is_not_finite_stops_all_before_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = together(starts())
-    before = {name: weight.detach().clone() for name, weight in stage.population.weights.items()}
-    sound = grpo.loss
-    monkeypatch.setattr(grpo, "loss", lambda *arguments: sound(*arguments) * float("inf"))
-    with pytest.raises(DivergenceError, match="gradients' norms"):
+@pytest.mark.parametrize("bad", [0, 1, 3])
+def test_a_loss_that_is_not_finite_stops_all_before_its_update(bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sound_steps = replace(CONFIG, steps=bad, anneal=False)
+    sound = together(starts(), sound_steps) if bad else None
+    stage = together(starts(), replace(CONFIG, anneal=False))
+    real = grpo.loss
+    for step in range(CONFIG.steps):
+        if step == bad:
+            monkeypatch.setattr(grpo, "loss", lambda *arguments: real(*arguments) * float("inf"))
         stage.advance()
-    assert all(torch.equal(weight, stage.population.weights[name]) for name, weight in before.items())
+        monkeypatch.setattr(grpo, "loss", real)  # what comes after is finite again: it must not be taken either
+    assert len(stage.logs()) == bad
+    assert "gradients' norms" in str(stage.diverged)
+    expected = finished(sound).population.weights if sound else population.stacked(parameters(starts()))
+    assert all(torch.equal(weight, expected[name]) for name, weight in stage.population.weights.items())
+
+
+def parameters(policies: Sequence[Policy]) -> list[dict[str, torch.Tensor]]:
+    return [dict(policy.named_parameters()) for policy in policies]
+
+
+def test_logs_go_on_where_they_were_read() -> None:
+    stage, whole = together(starts()), finished(together(starts())).logs()
+    stage.advance()
+    found = stage.logs()
+    while stage.step < stage.steps:
+        stage.advance()
+    assert found + stage.logs(1) == whole
+    assert len(whole) == CONFIG.steps

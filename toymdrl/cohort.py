@@ -1,36 +1,79 @@
 """Several runs at once that differ in their seed alone: each stage is trained as one population.
 
 For a GPU, which one tiny policy leaves idle. Every run gets the checkpoints, scores and log that it would get alone,
-the same up to rounding; the seconds in its log are those of all together. An interruption costs the stage under way,
-which begins again: together they take seconds, not minutes.
+the same up to rounding; the seconds in its log are those of all together. An interruption costs the stage under way and
+the one whose files are being written, which are made again: together they take seconds, not minutes.
 """
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import torch
+from torch import Tensor
 
 from toymdrl import pipeline, population
-from toymdrl.model import DivergenceError
+from toymdrl.model import DivergenceError, Policy
 from toymdrl.pipeline import Observer, Stage, StageDivergedError
-from toymdrl.population import Population, PopulationTraining
+from toymdrl.population import Logs, Population, PopulationTraining, stacked
+from toymdrl.replay import Replay
 from toymdrl.runs import RunDirectory
 
+Scores = list[dict[str, float]]
+"""100 x exact expected reward by domain, one entry a member."""
 
-def evaluate(members: Population) -> list[dict[str, float]]:
-    """`pipeline.evaluate` of every member.
+
+def train(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
+    """Do what is left of these stages in one run: on a GPU as a cohort of one, whose steps are recorded. Hold its lock.
 
     Raises:
-        DivergenceError: a score is not finite.
+        StageDivergedError: a loss was not finite.
     """
-    with torch.no_grad():
-        columns = {key: (100 * members.each(whole)).tolist() for key, whole in pipeline.scoreboard().items()}
-    scores = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    if not all(math.isfinite(value) for each in scores for value in each.values()):
-        raise DivergenceError(f"the scores are {scores}")
-    return scores
+    if run.config.device.startswith("cuda"):
+        execute([run], plan, observer)
+    else:
+        pipeline.execute(run, plan, observer)
+
+
+class Scoring:
+    """`pipeline.evaluate` of every member of a population, as its weights are when called."""
+
+    def __init__(self, members: Population) -> None:
+        self._members = members
+        self._score = Replay(self._scores, members.device)
+
+    @torch.no_grad()
+    def _scores(self) -> Tensor:
+        """(domains, members)"""
+        return torch.stack([100 * self._members.each(whole) for whole in pipeline.scoreboard().values()])
+
+    def __call__(self) -> Scores:
+        """The scores; waits for the device.
+
+        Raises:
+            DivergenceError: one is not finite.
+        """
+        columns = zip(*self._score().tolist(), strict=True)
+        scores = [dict(zip(pipeline.scoreboard(), column, strict=True)) for column in columns]
+        if not all(math.isfinite(value) for each in scores for value in each.values()):
+            raise DivergenceError(f"the scores are {scores}")
+        return scores
+
+
+@dataclass
+class Trained:
+    """What a stage has made so far, in memory."""
+
+    logs: list[Logs] = field(default_factory=list)
+    """By step."""
+    seconds: list[float] = field(default_factory=list)
+    """By step: those of all members together."""
+    scores: dict[int, Scores] = field(default_factory=dict)
+    """By the step after which they were taken."""
+    kept: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    """Stacked weights by the step after which they were kept."""
 
 
 def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer) -> None:
@@ -46,22 +89,27 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
         raise ValueError("these runs differ in more than their seed; train them one by one")
     for run in runs:
         pipeline.recover(run, observer)
-    for stage in plan:
-        left = [run for run in runs if not pipeline.is_done(run, stage)]
-        if left:
-            _train(left, stage, observer)
-        else:
-            for name in stage.keeps.values():
-                observer.checkpoint(name, _mean([_scores(run, name) for run in runs]))
-
-
-def _begin(runs: Sequence[RunDirectory], stage: Stage) -> PopulationTraining:
-    config, seeds = runs[0].config, [run.config.seed for run in runs]
-    if stage.domain is None or stage.start is None:
-        return population.warm_start(config.model, config.warm_start, seeds, config.device)
-    starts = [pipeline.load_policy(run, stage.start) for run in runs]
-    settings = pipeline.stage_config(config, stage)
-    return population.reinforce(starts, stage.domain, settings, seeds, pipeline.purpose(stage))
+        missing = [stage for stage in plan if not pipeline.is_done(run, stage)]
+        if missing:
+            pipeline.rewind(run, missing[0], 0)
+    crew: _Crew | None = None
+    # A stage's files are written while the next stage is trained.
+    with ThreadPoolExecutor(1) as writer:
+        for stage in plan:
+            left = [run for run in runs if not pipeline.is_done(run, stage)]
+            if not left:
+                for name in stage.keeps.values():
+                    observer.checkpoint(name, _mean([_scores(run, name) for run in runs]))
+                continue
+            if crew is None or crew.runs != left:
+                if crew:
+                    crew.written()
+                crew = _Crew(left, writer)
+            crew.train(stage, observer)
+        if crew:
+            crew.written()
+    for run in runs:
+        run.clear_progress()
 
 
 def _scores(run: RunDirectory, name: str) -> dict[str, float]:
@@ -72,27 +120,91 @@ def _mean(logs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: sum(log[name] for log in logs) / len(logs) for name in logs[0]}
 
 
-def _train(runs: Sequence[RunDirectory], stage: Stage, observer: Observer) -> None:
-    config, training = runs[0].config, _begin(runs, stage)
-    for run in runs:
-        pipeline.rewind(run, stage, 0)
-    observer.begin(stage, 0)
-    while training.step < stage.steps:
+class _Crew:
+    """Runs that go through their stages together, in one population."""
+
+    def __init__(self, runs: Sequence[RunDirectory], writer: ThreadPoolExecutor) -> None:
+        self.runs = list(runs)
+        self._config = runs[0].config
+        self._seeds = [run.config.seed for run in runs]
+        self._members = Population([Policy(self._config.model).to(self._config.device)] * len(runs))
+        self._score = Scoring(self._members)
+        self._checkpoints: dict[str, dict[str, Tensor]] = {}
+        """Stacked weights of what was kept since the crew began."""
+        self._writer = writer
+        self._writing: Future[None] | None = None
+
+    def train(self, stage: Stage, observer: Observer) -> None:
+        """Train one stage, and write its files once those of the last one are written."""
+        training, made = self._begin(stage), Trained()
+        observer.begin(stage, 0)
         try:
-            began = time.monotonic()
-            metrics = training.advance()
-            seconds = time.monotonic() - began
-            looks = pipeline.looks(config, stage, training.step)
-            scores = evaluate(training.population) if looks else [{} for _ in runs]
+            self._go_through(stage, training, made, observer)
         except DivergenceError as error:
-            raise StageDivergedError(pipeline.diverged(config, stage, training.step, 0, error)) from error
-        for run, own, found in zip(runs, metrics, scores, strict=True):
-            line = {"stage": stage.name, "step": training.step, **own, "seconds": seconds}
-            run.metrics.append({**line, "scores": found} if found else line)
-        if name := stage.keeps.get(training.step):
-            for run, policy, found in zip(runs, training.population.policies(), scores, strict=True):
-                run.add_checkpoint(name, pipeline.weights(policy), found, pipeline.led_to(stage, training.step))
-            observer.checkpoint(name, _mean(scores))
-        observer.step(stage, _mean(metrics))
-    for run in runs:
-        run.clear_progress()
+            self._hand_over(stage, made)
+            self.written()
+            text = pipeline.diverged(self._config, stage, len(made.logs), 0, error)
+            raise StageDivergedError(text) from error
+        self._hand_over(stage, made)
+
+    def written(self) -> None:
+        """Wait until the files of all stages so far are written."""
+        if self._writing:
+            self._writing.result()
+
+    def _begin(self, stage: Stage) -> PopulationTraining:
+        if stage.domain is None or stage.start is None:
+            return population.warm_start(self._members, self._config.model, self._config.warm_start, self._seeds)
+        start = self._checkpoints.get(stage.start)
+        self._members.load(start or stacked([run.load_checkpoint(stage.start) for run in self.runs]))
+        settings = pipeline.stage_config(self._config, stage)
+        return population.reinforce(self._members, stage.domain, settings, self._seeds, pipeline.purpose(stage))
+
+    def _go_through(self, stage: Stage, training: PopulationTraining, made: Trained, observer: Observer) -> None:
+        """Take all steps.
+
+        Raises:
+            DivergenceError: a member's loss, gradient or score was not finite; `made` has all steps before.
+        """
+        began = time.monotonic()
+        while training.step < stage.steps:
+            training.advance()
+            looks = pipeline.looks(self._config, stage, training.step)
+            # Now and then one must wait for the device: to hear of what went wrong, and for a bar that tells the truth.
+            if not looks and training.step % self._config.evaluate_every:
+                continue
+            found = training.logs(len(made.logs))
+            since, began = began, time.monotonic()
+            made.logs += found
+            made.seconds += [(began - since) / max(1, len(found))] * len(found)
+            for each in found:
+                observer.step(stage, _mean(each))
+            if training.diverged:
+                raise training.diverged
+            if looks:
+                made.scores[training.step] = self._score()
+            if name := stage.keeps.get(training.step):
+                made.kept[training.step] = self._members.copy()
+                observer.checkpoint(name, _mean(made.scores[training.step]))
+
+    def _hand_over(self, stage: Stage, made: Trained) -> None:
+        for step, weights in made.kept.items():
+            self._checkpoints[stage.keeps[step]] = weights
+        self.written()
+        here = {step: {name: weight.cpu() for name, weight in kept.items()} for step, kept in made.kept.items()}
+        self._writing = self._writer.submit(self._write, stage, made, here)
+
+    def _write(self, stage: Stage, made: Trained, kept: dict[int, dict[str, Tensor]]) -> None:
+        """Enter what a stage has made in each run's files."""
+        for index, run in enumerate(self.runs):
+            lines = []
+            for step, (logs, seconds) in enumerate(zip(made.logs, made.seconds, strict=True), start=1):
+                line = {"stage": stage.name, "step": step, **logs[index], "seconds": seconds}
+                lines.append(line | ({"scores": made.scores[step][index]} if step in made.scores else {}))
+                if step in kept:
+                    run.metrics.append(*lines)
+                    lines.clear()
+                    weights = {name: weight[index] for name, weight in kept[step].items()}
+                    trained = pipeline.led_to(stage, step)
+                    run.add_checkpoint(stage.keeps[step], weights, made.scores[step][index], trained)
+            run.metrics.append(*lines)

@@ -17,11 +17,12 @@ import toymdrl
 from toymdrl.audit import audit_checkpoints
 from toymdrl.auditpage import as_json, page
 from toymdrl.claims import claims
+from toymdrl.cohort import train
 from toymdrl.config import PRESETS, ConfigError, RunConfig, headline_domain, validate
 from toymdrl.explain import AnalysisError, explain, load_explanation
 from toymdrl.files import CorruptFile, write_atomically
 from toymdrl.patch import roll_back
-from toymdrl.pipeline import StageDivergedError, everything, execute, is_done, prepare, stages
+from toymdrl.pipeline import StageDivergedError, everything, is_done, prepare, stages
 from toymdrl.progress import Terminal
 from toymdrl.report import write_report
 from toymdrl.runs import RunDirectory, RunError
@@ -60,7 +61,7 @@ def _carry_out(run: RunDirectory, quiet: bool, analysis: bool) -> None:
         if all(is_done(run, stage) for stage in plan):
             print("everything is trained already")
         with Terminal(plan, quiet, analysis and len(run.config.order) > 1) as terminal:
-            execute(run, plan, terminal)
+            train(run, plan, terminal)
             explanation = explain(run, terminal) if analysis else None
         run.write_results(claims(run.config, run.checkpoints, explanation))
         for file in write_report(run):

@@ -35,6 +35,14 @@ class Block:
     rewards: Tensor
     """(problems, answers)"""
 
+    def to(self, like: Tensor) -> "Block":
+        """The same answers on the device and in the floating dtype of a tensor."""
+        device = like.device
+        rewards = self.rewards.to(device, like.dtype)
+        return Block(
+            self.forest.to(like), self.tokens.to(device), self.paths.to(device), self.targets.to(device), rewards
+        )
+
 
 def _block(prompt: int, answers: Tensor, rewards: Tensor) -> Block:
     """Lay out answers (problems or 1, answers, answer_length), merging prefixes that agree in every problem."""
@@ -87,6 +95,7 @@ class ExpectedReward:
         spans = [slice(i, i + ANSWERS_A_BLOCK) for i in range(0, answers.shape[1], ANSWERS_A_BLOCK)]
         prompt = these.domain.prompt_length
         self._blocks = [_block(prompt, answers[:, span], rewards[:, span]) for span in spans]
+        self._placed: dict[tuple[torch.device, torch.dtype], tuple[Tensor, list[Block]]] = {}
 
     def __call__(self, policy: Policy) -> Tensor:
         """J as a scalar with its whole graph."""
@@ -94,31 +103,41 @@ class ExpectedReward:
 
     def parts(self, policy: Policy) -> Iterator[Tensor]:
         """Scalars that sum to J, each with a graph of its own: backward through one before asking for the next."""
-        for block in self._blocks:
+        prompts, blocks = self._at(policy)
+        for block in blocks:
             for rows in _chunks(len(self.problems), len(block.forest)):
-                yield self._rewards(policy, block, rows).sum() / len(self.problems)
+                yield _rewards(policy, prompts[rows], block, rows).sum() / len(self.problems)
 
     def per_problem(self, policy: Policy) -> Tensor:
         """Expected reward of each problem, (problems,)."""
-        blocks = [
-            torch.cat([self._rewards(policy, block, rows) for rows in _chunks(len(self.problems), len(block.forest))])
-            for block in self._blocks
-        ]
-        return torch.stack(blocks).sum(dim=0)
+        prompts, blocks = self._at(policy)
+        by_block = []
+        for block in blocks:
+            chunks = _chunks(len(self.problems), len(block.forest))
+            by_block.append(torch.cat([_rewards(policy, prompts[rows], block, rows) for rows in chunks]))
+        return torch.stack(by_block).sum(dim=0)
 
-    def _rewards(self, policy: Policy, block: Block, rows: slice) -> Tensor:
-        """Expected reward of some problems from one block's answers, (rows,)."""
+    def _at(self, policy: Policy) -> tuple[Tensor, list[Block]]:
+        """Prompts and answers where the policy is; copied there once."""
         weight = policy.head.weight
-        prompts = self.problems.prompts[rows]
-        count, prompt = prompts.shape
-        inner = _rows(block.tokens, rows).expand(count, -1)
-        tokens = torch.cat([prompts, inner], dim=1).to(weight.device)
-        log_policy = policy(tokens, block.forest.to(weight), first=prompt - 1).log_softmax(dim=-1)
-        targets = _rows(block.targets, rows)
-        index = (block.paths * log_policy.shape[-1] + targets).flatten(1).expand(count, -1).to(weight.device)
-        logprobs = log_policy.flatten(1).gather(1, index).view(count, *targets.shape[1:])
-        predicted = (targets != PAD).to(weight)
-        return ((logprobs * predicted).sum(dim=-1).exp() * block.rewards[rows].to(weight)).sum(dim=1)
+        place = weight.device, weight.dtype
+        if place not in self._placed:
+            prompts = self.problems.prompts.to(weight.device)
+            self._placed[place] = prompts, [block.to(weight) for block in self._blocks]
+        return self._placed[place]
+
+
+def _rewards(policy: Policy, prompts: Tensor, block: Block, rows: slice) -> Tensor:
+    """Expected reward of some problems, the block's `rows`, from the block's answers, (rows,)."""
+    count, prompt = prompts.shape
+    inner = _rows(block.tokens, rows).expand(count, -1)
+    tokens = torch.cat([prompts, inner], dim=1)
+    log_policy = policy(tokens, block.forest, first=prompt - 1).log_softmax(dim=-1)
+    targets = _rows(block.targets, rows)
+    index = (block.paths * log_policy.shape[-1] + targets).flatten(1).expand(count, -1)
+    logprobs = log_policy.flatten(1).gather(1, index).view(count, *targets.shape[1:])
+    predicted = (targets != PAD).to(block.rewards.dtype)
+    return ((logprobs * predicted).sum(dim=-1).exp() * block.rewards[rows]).sum(dim=1)
 
 
 def score(policy: Policy, objective: ExpectedReward) -> float:

@@ -7,7 +7,7 @@ of one chain.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
@@ -22,13 +22,20 @@ class Forest:
     """Depth of each column, (columns,), int64."""
     mask: Tensor
     """0 where a column may attend, -inf elsewhere, (columns, columns), float32."""
+    _placed: dict[tuple[torch.device, torch.dtype], "Forest"] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.positions)
 
     def to(self, like: Tensor) -> "Forest":
-        """The same forest on the device and in the floating dtype of a tensor."""
-        return Forest(self.positions.to(like.device), self.mask.to(like.device, like.dtype))
+        """The same forest on the device and in the floating dtype of a tensor.
+
+        Copied there once and kept: a recorded step (see replay.py) cannot copy anything from the CPU.
+        """
+        place = like.device, like.dtype
+        if place not in self._placed:
+            self._placed[place] = Forest(self.positions.to(like.device), self.mask.to(like.device, like.dtype))
+        return self._placed[place]
 
 
 def chain(length: int) -> Forest:

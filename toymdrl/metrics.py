@@ -21,10 +21,10 @@ class MetricsLog:
         """`path` need not be there yet."""
         self.path = path
 
-    def append(self, line: Line) -> None:
-        """Add a line; it has at least "stage" and "step"."""
+    def append(self, *lines: Line) -> None:
+        """Add lines; each has at least "stage" and "step"."""
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.writelines(json.dumps(line) + "\n" for line in lines)
 
     def sync(self) -> None:
         """Bring the log to disk before a state that counts on it."""
@@ -32,11 +32,13 @@ class MetricsLog:
             with open(self.path, "ab") as file:
                 os.fsync(file.fileno())
 
-    def lines(self) -> list[Line]:
-        """The lines that can be read."""
+    def lines(self, stage: str | None = None) -> list[Line]:
+        """The lines that can be read; of one stage, or of all."""
         lines = []
         if self.path.exists():
             for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+                if stage is not None and json.dumps(stage) not in text:
+                    continue  # most of a log is the warm start's: not worth parsing for each checkpoint
                 try:
                     line = json.loads(text)
                 except (ValueError, RecursionError):
@@ -55,7 +57,7 @@ class MetricsLog:
     def digest(self, stage: str, step: int) -> str:
         """SHA-256 of a stage's lines up to a step, without their seconds."""
         total = hashlib.sha256()
-        for line in self.lines():
+        for line in self.lines(stage):
             if line["stage"] == stage and line["step"] <= step:
                 total.update(json.dumps({key: value for key, value in line.items() if key != "seconds"}).encode())
         return total.hexdigest()

@@ -72,7 +72,7 @@ VECTOR = 16
 def attend(scores: Tensor) -> Tensor:
     """Softmax over the last dimension, padded to VECTOR columns: ten times faster for short rows."""
     columns = scores.shape[-1]
-    if columns >= VECTOR:
+    if columns >= VECTOR or scores.is_cuda:
         return scores.softmax(dim=-1)
     return F.pad(scores, (0, VECTOR - columns), value=float("-inf")).softmax(dim=-1)[..., :columns]
 

@@ -2,24 +2,30 @@
 
 A tiny model leaves a GPU idle; several, stacked, keep it busy. Every member has its own weights, prompts, random stream
 and gradient clipping, so its result is that of its own run, up to the rounding of batched products.
+
+A step is a fixed sequence of operations on tensors that stay where they are, so that a GPU can replay it (replay.py):
+what is random is drawn before the first step, what there is to log stays on the device until it is asked for, and a
+step that is not finite is skipped there, as torch's gradient scaler skips one, and found out afterwards.
 """
 
+import copy
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, vmap
 
 from toymdrl import grpo, pretrain
 from toymdrl.domains import DOMAINS, problems
+from toymdrl.draws import demonstrations, rollouts
 from toymdrl.forest import chain
-from toymdrl.grpo import GRPOConfig, Metrics
+from toymdrl.grpo import GRPOConfig
 from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.pretrain import WarmStartConfig
-from toymdrl.rollout import Rollout, answer_log_policy, choose, decode, grade
+from toymdrl.replay import Replay
+from toymdrl.rollout import Rollout, answer_log_policy, decode, grade
 from toymdrl.streams import stream
 from toymdrl.training import BETAS, Rate, copy_policy
 
@@ -39,19 +45,39 @@ class _Task(nn.Module):
         return self.work(self.policy, *inputs)
 
 
+def stacked(members: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Each member's parameters, by name, as one tensor a name, (members, …)."""
+    return {name: torch.stack([each[name].detach() for each in members]) for name in members[0]}
+
+
 class Population:
     """Policies of one shape and on one device, their weights stacked."""
 
     def __init__(self, policies: Sequence[Policy]) -> None:
         """Copies of the policies."""
         self._shape = copy_policy(policies[0])
-        stacked, _ = stack_module_state(list(policies))
-        self.weights = {name: each.detach().clone() for name, each in stacked.items()}
+        self.weights = stacked([dict(policy.named_parameters()) for policy in policies])
         """Parameters by name, each (members, …)."""
         self.device = policies[0].head.weight.device
 
     def __len__(self) -> int:
         return len(self.weights["head.weight"])
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Overwrite the weights in place by others of the same names and shapes, on any device."""
+        for name, weight in self.weights.items():
+            weight.copy_(weights[name])
+
+    def copy(self) -> dict[str, Tensor]:
+        """The weights as they are now."""
+        return {name: weight.detach().clone() for name, weight in self.weights.items()}
+
+    def twin(self) -> "Population":
+        """A population of its own with the weights as they are now."""
+        other = copy.copy(self)
+        other.weights = self.copy()
+        return other
 
     def each(self, work: Callable[..., Any], *inputs: Tensor) -> Any:
         """What `work(policy, *inputs)` gives for every member, as one batched program.
@@ -80,112 +106,148 @@ class Population:
         return found
 
 
-Work = Callable[[torch.optim.Optimizer], Logs]
-"""One step: updates every member, returns what to log."""
+Update = Callable[[Tensor, float], Tensor]
+"""One gradient step of every member on its loss (members,), its gradient scaled to a norm of at most so much.
+
+Returns each member's gradient norm before scaling, as clip_grad_norm_ gives for one, (members,).
+"""
+Work = Callable[..., dict[str, Tensor]]
+"""One step: given an Update and the step's draws, updates every member; what to log, (members,) each."""
 
 
 class PopulationTraining:
     """A stage of every member under way: call `advance` until `step` reaches `steps`; see `training.Training`."""
 
     def __init__(
-        self, population: Population, work: Work, rate: Rate, steps: int, *, weight_decay: float = 0.0
+        self,
+        population: Population,
+        work: Work,
+        draws: Sequence[Tensor],
+        rate: Rate,
+        steps: int,
+        *,
+        weight_decay: float = 0.0,
     ) -> None:
+        """A fresh optimiser on the population's weights; `draws` are (steps, members, …) each."""
         self.population = population
         self.steps = steps
         self.step = 0
+        self.diverged: DivergenceError | None = None
+        """What was not finite, once `logs` has met it."""
+        device = population.device
         self._work = work
-        self._rate = rate
+        self._draws = [each.to(device) for each in draws]
+        self._rates = torch.tensor([rate(step) for step in range(steps)], device=device)
+        self._rate = torch.zeros((), device=device)
+        self._now = torch.zeros(1, dtype=torch.int64, device=device)
+        """The step under way, where the device can read it."""
+        self._skip = torch.zeros((), device=device)
+        """1.0 once something was not finite: no update is made from then on."""
+        self._logs: dict[str, Tensor] = {}
+        """(steps, members) each."""
         weights = [weight.requires_grad_() for weight in population.weights.values()]
-        self._optimiser = torch.optim.AdamW(weights, lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True)
+        self._optimiser = torch.optim.AdamW(
+            weights,
+            lr=self._rate,
+            betas=BETAS,
+            weight_decay=weight_decay,
+            fused=True,
+            capturable=device.type == "cuda",
+        )
+        # What torch.amp.GradScaler sets: a fused optimiser makes no update where it is 1.
+        self._optimiser.found_inf = self._skip  # type: ignore[attr-defined]
+        self._advance = Replay(self._take_step, device)
 
-    def advance(self) -> Logs:
-        """Take one step.
-
-        Raises:
-            DivergenceError: a member's logits, loss or gradient is not finite; the update that it belongs to has been
-                made for none.
-        """
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate(self.step)
-        logs = self._work(self._optimiser)
+    def advance(self) -> None:
+        """Take one step; on a GPU, without waiting for it."""
+        self._advance()
         self.step += 1
-        return logs
 
+    def logs(self, since: int = 0) -> list[Logs]:
+        """What each step after `since` did; waits for the device.
 
-def _update(population: Population, optimiser: torch.optim.Optimizer, losses: Tensor, most: float) -> list[float]:
-    """One gradient step of every member on its loss, its gradient scaled to a norm of at most `most`.
+        They end before the first step in which a member's loss or gradient was not finite, if there is one: it and all
+        later ones updated no member. `diverged` then tells what was found.
+        """
+        names = list(self._logs)
+        tables = torch.stack([self._logs[name][since : self.step] for name in names]).tolist()
+        found: list[Logs] = []
+        for columns in zip(*tables, strict=True):
+            now = dict(zip(names, columns, strict=True))
+            if not all(map(math.isfinite, (*now["loss"], *now["gradient_norm"]))):
+                text = f"the losses are {now['loss']} and their gradients' norms {now['gradient_norm']}"
+                self.diverged = DivergenceError(text)
+                break
+            found.append([dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)])
+        return found
 
-    Returns:
-        Each member's gradient norm before scaling, as clip_grad_norm_ gives for one.
-    """
-    optimiser.zero_grad(set_to_none=True)
-    losses.sum().backward()
-    slopes = [weight.grad for weight in population.weights.values() if weight.grad is not None]
-    norms = torch.stack([slope.flatten(1).norm(dim=1) for slope in slopes]).norm(dim=0)
-    if not math.isfinite(float(norms.sum() + losses.detach().sum())):
-        raise DivergenceError(f"the losses are {losses.tolist()} and their gradients' norms {norms.tolist()}")
-    scale = (most / (norms + 1e-6)).clamp(max=1.0)
-    for slope in slopes:
-        slope.mul_(scale.view(-1, *(1 for _ in slope.shape[1:])))
-    optimiser.step()
-    return norms.tolist()
+    def _take_step(self) -> None:
+        self._rate.copy_(self._rates.index_select(0, self._now)[0])
+        drawn = [each.index_select(0, self._now)[0] for each in self._draws]
+        for name, values in self._work(self._update, *drawn).items():
+            if name not in self._logs:
+                self._logs[name] = values.new_zeros(self.steps, len(values))
+            self._logs[name].index_copy_(0, self._now, values.detach().unsqueeze(0))
+        self._now += 1
+
+    def _update(self, losses: Tensor, most: float) -> Tensor:
+        weights = list(self.population.weights.values())
+        slopes = torch.autograd.grad(losses.sum(), weights)
+        norms = torch.stack([slope.flatten(1).norm(dim=1) for slope in slopes]).norm(dim=0)
+        finite = (norms.isfinite() & losses.detach().isfinite()).all()
+        self._skip.copy_(torch.maximum(self._skip, (~finite).to(self._skip)))
+        scale = (most / (norms + 1e-6)).clamp(max=1.0)
+        for weight, slope in zip(weights, slopes, strict=True):
+            # A fused optimiser reads a gradient in its weight's memory layout, whatever its own strides are.
+            weight.grad = slope.contiguous().mul_(scale.view(-1, *(1 for _ in slope.shape[1:])))
+        self._optimiser.step()
+        return norms
 
 
 def warm_start(
-    model: ModelConfig, config: WarmStartConfig, seeds: Sequence[int], device: str = "cpu"
+    population: Population, model: ModelConfig, config: WarmStartConfig, seeds: Sequence[int]
 ) -> PopulationTraining:
-    """The population's `training.warm_start`: one member a seed."""
-    population = Population([Policy(model, stream(seed, "init")).to(device) for seed in seeds])
-    generators = [stream(seed, "demonstrations") for seed in seeds]
+    """The population's `training.warm_start`: its weights are overwritten by fresh ones, one member a seed."""
+    population.load(stacked([dict(Policy(model, stream(seed, "init")).named_parameters()) for seed in seeds]))
     layout = chain(pretrain.columns()).to(population.weights["head.weight"])
 
     def loss(policy: Policy, inputs: Tensor, targets: Tensor) -> Tensor:
         return pretrain.loss(policy, inputs, targets, layout)
 
-    def work(optimiser: torch.optim.Optimizer) -> Logs:
-        drawn = zip(*(pretrain.demonstrations(config.batch, generator) for generator in generators), strict=True)
-        losses = population.each(loss, *(torch.stack(part).to(device) for part in drawn))
-        _update(population, optimiser, losses, pretrain.GRADIENT_NORM)
-        return [{"loss": value} for value in losses.tolist()]
+    def work(update: Update, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        losses = population.each(loss, inputs.long(), targets.long())
+        return {"loss": losses, "gradient_norm": update(losses, pretrain.GRADIENT_NORM)}
 
     def rate(step: int) -> float:
         return pretrain.learning_rate(config, step)
 
-    return PopulationTraining(population, work, rate, config.steps, weight_decay=config.weight_decay)
+    draws = demonstrations(config, seeds, in_processes=population.device.type == "cuda")
+    return PopulationTraining(population, work, draws, rate, config.steps, weight_decay=config.weight_decay)
 
 
 def reinforce(
-    policies: Sequence[Policy], domain: str, config: GRPOConfig, seeds: Sequence[int], purpose: str
+    population: Population, domain: str, config: GRPOConfig, seeds: Sequence[int], purpose: str
 ) -> PopulationTraining:
-    """The population's `training.reinforce`, from copies of the policies: a member each, with the seed of its run.
+    """The population's `training.reinforce`: trained in place, each member with the seed of its run.
 
     Args:
-        policies: where to start; of one shape and on one device.
+        population: where to start.
         domain: a key of DOMAINS.
         config: steps, rates and the rest; the same for all.
         seeds: of each member's run.
         purpose: tells this stage's random streams from those of other stages on the same domain.
     """
-    population = Population(policies)
-    reference = Population(policies) if config.kl > 0 else None
-    device = population.device
-    generators = [stream(seed, domain, purpose, "rollout", device=device) for seed in seeds]
+    reference = population.twin() if config.kl > 0 else None
     train = problems(DOMAINS[domain], "train")
-    shape = (config.group, train.domain.answer_length)
+    there = train.to(population.device)
 
     @torch.no_grad()
-    def sample() -> list[Tensor]:
+    def sample(rows: Tensor, levels: Tensor) -> list[Tensor]:
         """The parts of a Rollout, (members, …) each; the reference's log-probabilities follow if there is a KL term."""
-        rows, levels = [], []
-        for generator in generators:
-            rows.append(choose(train, config.prompts, generator))
-            levels.append(torch.rand(len(rows[-1]), *shape, generator=generator, device=device))
-        these = train.subset(torch.cat(rows))
-        prompts = these.prompts.to(device).unflatten(0, (len(population), -1))
-        answers, mask, logprobs = population.each(decode, prompts, torch.stack(levels))
-        if not math.isfinite(float(logprobs.sum())):
-            raise DivergenceError("a member's logits are not finite")
-        rewards = grade(these, answers.flatten(0, 1)).unflatten(0, (len(population), -1))
+        these = there.subset(rows.flatten())
+        prompts = these.prompts.unflatten(0, rows.shape)
+        answers, mask, logprobs = population.each(decode, prompts, levels)
+        rewards = grade(these, answers.flatten(0, 1)).unflatten(0, rows.shape)
         parts = [prompts, answers, mask, logprobs, rewards]
         return [*parts, reference.each(answer_log_policy, prompts, answers)] if reference else parts
 
@@ -196,15 +258,15 @@ def reinforce(
         measured = grpo.measure(log_policy.detach(), rollout, config, log_reference)
         return grpo.loss(log_policy, rollout, config, log_reference), measured
 
-    def work(optimiser: torch.optim.Optimizer) -> Logs:
-        parts = sample()
+    def work(update: Update, rows: Tensor, levels: Tensor) -> dict[str, Tensor]:
+        parts = sample(rows, levels)
         for _ in range(config.updates):
             losses, measured = population.each(objective, *parts)
-            found = {"gradient_norm": _update(population, optimiser, losses, config.gradient_norm)}
-            found |= {"loss": losses.tolist(), **{name: each.tolist() for name, each in measured.items()}}
-        return [asdict(Metrics(**dict(zip(found, each, strict=True)))) for each in zip(*found.values(), strict=True)]
+            norms = update(losses, config.gradient_norm)
+        return {**measured, "gradient_norm": norms, "loss": losses}
 
     def rate(step: int) -> float:
         return grpo.learning_rate(config, step)
 
-    return PopulationTraining(population, work, rate, config.steps)
+    draws = rollouts(train, config, [stream(seed, domain, purpose, "rollout") for seed in seeds])
+    return PopulationTraining(population, work, draws, rate, config.steps)

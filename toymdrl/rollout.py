@@ -33,8 +33,8 @@ class Rollout:
 
 
 def choose(these: Problems, count: int, generator: torch.Generator) -> Tensor:
-    """Rows of the problems to ask in one step: `count` different ones, or all if there are fewer; int64, on the CPU."""
-    return torch.randperm(len(these), generator=generator, device=generator.device)[:count].cpu()
+    """Rows of the problems to ask in one step: `count` different ones, or all if there are fewer; int64."""
+    return torch.randperm(len(these), generator=generator)[:count]
 
 
 def decode(policy: Policy, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,23 +69,23 @@ def decode(policy: Policy, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Ten
 
 def grade(these: Problems, answers: Tensor) -> Tensor:
     """Rewards of answers (problems, group, answer_length), (problems, group), on the answers' device."""
-    facts = these.facts.repeat_interleave(answers.shape[1], dim=0)
-    return these.domain.reward(facts, answers.flatten(0, 1).cpu()).view(answers.shape[:2]).to(answers.device)
+    facts = these.facts.to(answers.device).unsqueeze(1).expand(-1, answers.shape[1], -1)
+    return these.domain.reward(facts.flatten(0, 1), answers.flatten(0, 1)).view(answers.shape[:2])
 
 
 @torch.no_grad()
 def sample(policy: Policy, these: Problems, group: int, generator: torch.Generator) -> Rollout:
     """Sample and grade `group` answers to each of the problems.
 
-    The generator must be on the policy's device; problems are on the CPU, where answers are graded.
+    Problems and generator are on the CPU, wherever the policy is: a seed draws the same on every device.
 
     Raises:
         DivergenceError: the policy's logits are not finite.
     """
     device, domain = policy.head.weight.device, these.domain
-    levels = torch.rand(len(these), group, domain.answer_length, generator=generator, device=device)
+    levels = torch.rand(len(these), group, domain.answer_length, generator=generator)
     prompts = these.prompts.to(device)
-    answers, mask, logprobs = decode(policy, prompts, levels)
+    answers, mask, logprobs = decode(policy, prompts, levels.to(device))
     if not math.isfinite(float(logprobs.sum())):
         raise DivergenceError("the policy's logits are not finite")
     return Rollout(prompts, answers, mask, logprobs, grade(these, answers))

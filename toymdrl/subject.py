@@ -85,8 +85,8 @@ class Subject:
         return points(ExpectedReward(some(key, "eval", int(share * self.prompts))))
 
     def stream(self, purpose: str) -> torch.Generator:
-        """A random stream of this run's on the policy's device."""
-        return stream(self.run.config.seed, "analysis", purpose, device=self.policy.head.weight.device)
+        """A random stream of this run's."""
+        return stream(self.run.config.seed, "analysis", purpose)
 
     @cached_property
     def neurons(self) -> Tensor:

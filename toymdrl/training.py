@@ -144,8 +144,7 @@ def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpos
         >>> scores(stage.policy)["math"] > scores(warm_start())["math"]
         True
     """
-    device = policy.head.weight.device
-    generator = stream(seed, domain, purpose, "rollout", device=device)
+    generator = stream(seed, domain, purpose, "rollout")
     train = problems(DOMAINS[domain], "train")
     reference = copy_policy(policy) if config.kl > 0 else None
 

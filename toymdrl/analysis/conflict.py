@@ -78,8 +78,8 @@ def project(basis: Tensor, vector: Tensor) -> Tensor:
 
 def random_basis(like: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Orthonormal columns spanning a uniformly random subspace, (coordinates of `like`, size), in its dtype."""
-    normal = torch.randn(len(like), size, generator=generator, device=generator.device, dtype=like.dtype)
-    return torch.linalg.qr(normal)[0]
+    normal = torch.randn(len(like), size, generator=generator, dtype=like.dtype)
+    return torch.linalg.qr(normal.to(like.device))[0]
 
 
 def overlap(one: Tensor, two: Tensor) -> float:

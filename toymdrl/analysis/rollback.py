@@ -92,7 +92,7 @@ def chosen(delta: Tensor, indices: Tensor) -> Tensor:
 def _random_sets(delta: Tensor, count: int, norm: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Changed coordinates drawn at random: `count` of them, and as many as reach a norm."""
     eligible = delta.nonzero().squeeze(1)
-    shuffled = eligible[torch.randperm(len(eligible), generator=generator, device=generator.device).to(delta.device)]
+    shuffled = eligible[torch.randperm(len(eligible), generator=generator).to(delta.device)]
     enough = int((delta[shuffled].square().cumsum(0) < norm**2).sum()) + 1
     return chosen(delta, shuffled[:count]), chosen(delta, shuffled[:enough])
 

@@ -46,7 +46,8 @@ class Domain(Protocol):
     def reward(self, facts: Tensor, answers: Tensor) -> Tensor:
         """Reward in [0, 1] of one answer a row: facts (rows, facts), answers (rows, answer_length) to (rows,).
 
-        Tokens after the first EOS are not looked at.
+        Tokens after the first EOS are not looked at. Answers are graded where they are sampled, so make new tensors on
+        the device of the answers, and let no value decide what is computed: a GPU records the operations once.
         """
 
     def candidates(self, facts: Tensor) -> Tensor:
@@ -73,6 +74,10 @@ class Problems:
     def subset(self, rows: Tensor | slice) -> "Problems":
         """The named rows as problems of their own."""
         return Problems(self.domain, self.split, self.facts[rows], self.prompts[rows])
+
+    def to(self, device: torch.device) -> "Problems":
+        """The same problems on a device."""
+        return Problems(self.domain, self.split, self.facts.to(device), self.prompts.to(device))
 
 
 @cache

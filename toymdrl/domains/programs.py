@@ -49,7 +49,7 @@ def interpret(programs: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
         Outputs, digits (programs, inputs, LENGTH), and whether each program ran without failure (programs,).
     """
     outputs = inputs
-    running = torch.ones(len(programs), dtype=torch.bool)
+    running = torch.ones(len(programs), dtype=torch.bool, device=programs.device)
     fine = programs[:, 0] != EOS
     for opcode in programs.unbind(1):
         running = running & (opcode != EOS)
