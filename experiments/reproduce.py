@@ -16,15 +16,19 @@ from importlib import import_module
 from math import comb
 from pathlib import Path
 
+import torch
 from tqdm import tqdm
 
 from experiments import claims, literature
 from experiments.evidence import Row, exchange, holm, interval
+from experiments.stage import train_together
 from experiments.tasks import Task, TasksFailed, perform_all, question
 from toymdrl.claims import PAPER
 from toymdrl.cli import QUESTIONS
-from toymdrl.config import PRESETS, ConfigError
+from toymdrl.config import PRESETS, ConfigError, RunConfig, validate
 from toymdrl.files import write_atomically
+from toymdrl.pipeline import everything, prepare
+from toymdrl.progress import Terminal
 from toymdrl.provenance import provenance
 
 HERE = Path(__file__).parent
@@ -74,6 +78,7 @@ def reproduce(
     questions: Sequence[str],
     out: Path,
     preset: str = "laptop",
+    device: str = "cpu",
     scheduler: str | None = None,
 ) -> list[str]:
     """Ask the claims and other questions over seeds; each claim's verdict as lines.
@@ -85,6 +90,7 @@ def reproduce(
         questions: of QUESTIONS, or "all".
         out: folder that all files go to.
         preset: a key of PRESETS.
+        device: on a GPU, the claims' runs are trained at once, and its workers share it.
         scheduler: address of a dask cluster whose workers see `out` under the same path.
 
     Raises:
@@ -105,8 +111,15 @@ def reproduce(
     if not asked:
         raise ConfigError("no claim and no question; name some, or leave --claims out for all claims")
     _check_extras(asked, scheduler)
+    config = validate(replace(PRESETS[preset], threads=1, device=device))
+    where = {} if device == "cpu" else {"device": device}
     out = out.resolve()  # workers elsewhere may stand in another folder
-    tasks = {name: [Task.of(name, each) for each in question(name).settings(preset, seeds)] for name in asked}
+    tasks = {}
+    for name in asked:
+        settings = [each | where for each in question(name).settings(preset, seeds)]
+        tasks[name] = [Task.of(name, each) for each in settings]
+    if where:
+        _train_together(config, tasks.get(CLAIMS, []), out)
     failure = None
     try:
         _perform([task for each in tasks.values() for task in each], out, workers, scheduler)
@@ -117,8 +130,8 @@ def reproduce(
         if len(rows) < len(tasks[name]):
             continue
         command = f"toymdrl reproduce --seeds {len(seeds)} --first-seed {seeds.start} --preset {preset}"
+        command += f" --device {device}" if where else ""
         about = {"command": command + (f" --questions {name}" if name != CLAIMS else "")}
-        config = replace(PRESETS[preset], threads=1)
         stored = {**about, "provenance": provenance(config), "rows": rows}
         write_atomically(result_file(out, name), json.dumps(stored, indent=1) + "\n")
         draw(name, rows, out)
@@ -130,6 +143,19 @@ def reproduce(
         raise failure
     told = claims.verdicts(judged, rows) if CLAIMS in asked else []
     return told + [MEANINGLESS] * (preset == "smoke")
+
+
+def _train_together(config: RunConfig, tasks: Sequence[Task], out: Path) -> None:
+    """Train what is left of the claims' runs as one population, and leave the device to the workers.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    prepare(config)
+    if left := [task.setting for task in tasks if task.row(out) is None]:
+        with Terminal(everything(config), quiet=False, analysis=False) as terminal:
+            train_together(left, out, terminal)
+        torch.cuda.empty_cache()
 
 
 def _check_extras(asked: Sequence[str], scheduler: str | None) -> None:

@@ -1,6 +1,7 @@
 """What the questions have in common: a seed's run, and one more stage of training from one of its checkpoints."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from toymdrl.subject import points, some
 from toymdrl.training import copy_policy, reinforce
 
 Setting = dict[str, Any]
-"""What one task measures, in JSON types; always with "seed" and "preset"."""
+"""What one task measures, in JSON types; always with "seed" and "preset", and with "device" where it is not the CPU."""
 
 
 def seeds_of(preset: str, seeds: range, **rest: Any) -> list[Setting]:
@@ -28,7 +29,8 @@ def seeds_of(preset: str, seeds: range, **rest: Any) -> list[Setting]:
 
 def config_of(setting: Setting) -> RunConfig:
     """The run that a setting starts from; one thread, because its worker is one of several."""
-    return validate(replace(PRESETS[setting["preset"]], seed=setting["seed"], threads=1))
+    device = setting.get("device", "cpu")
+    return validate(replace(PRESETS[setting["preset"]], seed=setting["seed"], device=device, threads=1))
 
 
 def run_of(setting: Setting, out: Path) -> RunDirectory:
@@ -44,6 +46,17 @@ def executed(config: RunConfig, plan: list[Stage], out: Path) -> RunDirectory:
     with run.lock(wait=True):
         cohort.train(run, plan, Observer())
     return run
+
+
+def train_together(settings: Sequence[Setting], out: Path, observer: Observer) -> None:
+    """The runs of settings that differ in their seed alone, trained at once with all their stages."""
+    configs = [config_of(setting) for setting in settings]
+    prepare(configs[0])
+    runs = [RunDirectory.create(out / "runs", config) for config in configs]
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(run.lock(wait=True))
+        cohort.execute(runs, everything(configs[0]), observer)
 
 
 def train(

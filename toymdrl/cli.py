@@ -77,6 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_argument("--first-seed", type=int, default=10, help="the first of them (default: 10)")
     reproduce.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: 2)")
     reproduce.add_argument(
+        "--device", default="cpu", help="cpu (the reference) or cuda: all seeds trained at once, then workers share it"
+    )
+    reproduce.add_argument(
         "--claims",
         nargs="*",
         metavar="CLAIM",

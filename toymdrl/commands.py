@@ -142,6 +142,7 @@ def _reproduce(arguments: argparse.Namespace) -> None:
             questions=arguments.questions,
             out=arguments.out,
             preset=arguments.preset,
+            device=arguments.device,
             scheduler=arguments.scheduler,
         )
     except KeyboardInterrupt:

@@ -8,6 +8,9 @@ its own: chunks of the data, so that memory does not grow with it. Two ways to a
 - `keep_graph=False`: each product builds and frees one chunk's graph after another: about four gradients, memory of one
   chunk.
 
+On a GPU a product of a small model is thousands of small operations, and launching them costs more than doing them. A
+`FixedLoss` promises that they are always the same; they are then recorded once and replayed, and both ways are one.
+
 Vectors are flat, in the order of `parameters.trainable`.
 """
 
@@ -22,6 +25,7 @@ from scipy.special import roots_jacobi
 from torch import Tensor, nn
 
 from toymdrl.parameters import at, flatten, read, trainable
+from toymdrl.replay import Replay
 
 Loss = Callable[[Any], Tensor | Iterable[Tensor]]
 """Of a module: a scalar with graph, or several that sum to the loss."""
@@ -33,6 +37,84 @@ SMALLEST_KRYLOV_SPACE = 10
 
 class CurvatureError(ValueError):
     """A loss or module that has no curvature to speak of; the message says what to do."""
+
+
+class FixedLoss:
+    """A loss that does the same operations on the same tensors wherever the parameters are, and draws nothing.
+
+    On a GPU its value, gradient and Hessian products are recorded at first use, and replayed wherever the parameters
+    are from then on; see replay.py for what such a loss may not do. Elsewhere it is a loss like any other.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from toymdrl import gradient
+        >>> from toymdrl.curvature import FixedLoss
+        >>> bowl = nn.Linear(2, 1, bias=False)
+        >>> _ = nn.init.ones_(bowl.weight)
+        >>> gradient(bowl, FixedLoss(lambda module: module.weight.square().sum() / 2))
+        tensor([1., 1.])
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self._loss = loss
+        self._recorded: _Recorded | None = None
+
+    def __call__(self, module: Any) -> Tensor | Iterable[Tensor]:
+        """As the loss that it was made of."""
+        return self._loss(module)
+
+    def recorded(self, module: nn.Module) -> "_Recorded | None":
+        """Its replays for this module; None where nothing is recorded."""
+        if trainable(module)[0].device.type != "cuda":
+            return None
+        if self._recorded is None or not self._recorded.serves(module):
+            self._recorded = _Recorded(module, self._loss)
+        return self._recorded
+
+
+class _Recorded:
+    """Value, gradient and Hessian products of one loss of one module on a GPU."""
+
+    def __init__(self, module: nn.Module, loss: Loss) -> None:
+        self._module, self._loss = module, loss
+        self._places = self._where(module)
+        self._vector = torch.zeros_like(read(module))
+        device = self._vector.device
+        self._value = Replay(self._sum, device)
+        self._gradient = Replay(self._slope, device)
+        self._product = Replay(self._bend, device)
+
+    @staticmethod
+    def _where(module: nn.Module) -> list[int]:
+        return [parameter.data_ptr() for parameter in trainable(module)]
+
+    def serves(self, module: nn.Module) -> bool:
+        """Whether this is the module, its parameters still in the memory that the recordings read."""
+        return module is self._module and self._places == self._where(module)
+
+    def value(self) -> float:
+        """The loss."""
+        return float(self._value())
+
+    def gradient(self) -> Tensor:
+        """Its gradient, (coordinates,)."""
+        return self._gradient().clone()
+
+    def product(self, vector: Tensor) -> Tensor:
+        """H v, (coordinates,)."""
+        self._vector.copy_(vector)
+        return self._product().clone()
+
+    @torch.no_grad()
+    def _sum(self) -> Tensor:
+        return torch.stack([part.double() for part in parts(self._loss, self._module)]).sum()
+
+    def _slope(self) -> Tensor:
+        return _total_gradient(self._module, self._loss)
+
+    def _bend(self) -> Tensor:
+        return _product_in_chunks(self._module, self._loss, self._vector)
 
 
 def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
@@ -50,6 +132,8 @@ def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
 @torch.no_grad()
 def value(module: nn.Module, loss: Loss) -> float:
     """The loss, without graph."""
+    if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
+        return recorded.value()
     return sum(float(part) for part in parts(loss, module))
 
 
@@ -59,7 +143,7 @@ def check(module: nn.Module, loss: Loss) -> None:
     Raises:
         CurvatureError: the module is in train mode and has dropout.
     """
-    if not any(each.training for each in module.modules()):
+    if isinstance(loss, FixedLoss) or not any(each.training for each in module.modules()):
         return
     with torch.no_grad():
         one, two = next(parts(loss, module)), next(parts(loss, module))
@@ -108,10 +192,26 @@ def gradient(module: nn.Module, loss: Loss) -> Tensor:
         >>> gradient(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
         tensor([1., 3.])
     """
+    if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
+        return recorded.gradient()
     check(module, loss)
+    return _total_gradient(module, loss)
+
+
+def _total_gradient(module: nn.Module, loss: Loss) -> Tensor:
     total = torch.zeros_like(read(module))
     for part in parts(loss, module):
         total += _gradient(part, module)
+    return total
+
+
+def _product_in_chunks(module: nn.Module, loss: Loss, vector: Tensor) -> Tensor:
+    """H v, with the graph of one part of the loss at a time."""
+    total = torch.zeros_like(vector)
+    for part in parts(loss, module):
+        slope = _gradient(part, module, create_graph=True)
+        if slope.requires_grad:  # a loss linear in the parameters has a gradient without graph
+            total += _second(slope @ vector, module, retain_graph=False)
     return total
 
 
@@ -134,6 +234,8 @@ class Hessian:
         self.module = module
         self.size = sum(parameter.numel() for parameter in trainable(module))
         self._loss = loss
+        self._recorded = loss.recorded(module) if isinstance(loss, FixedLoss) else None
+        keep_graph = keep_graph and not self._recorded
         self._graph = [_gradient(p, module, create_graph=True) for p in parts(loss, module)] if keep_graph else None
 
     @property
@@ -154,16 +256,14 @@ class Hessian:
             raise CurvatureError(f"a tensor of {self.size} coordinates is needed, not {given}")
         if vector.dim() == 2:
             return torch.stack([self @ column for column in vector.unbind(1)], dim=1)
+        if self._recorded:
+            return self._recorded.product(vector)
+        if self._graph is None:
+            return _product_in_chunks(self.module, self._loss, vector)
         total = torch.zeros_like(vector)
-        if self._graph is not None:
-            for each in self._graph:
-                if each.requires_grad:  # a loss linear in the parameters has a gradient without graph
-                    total += _second(each @ vector, self.module, retain_graph=True)
-            return total
-        for part in parts(self._loss, self.module):
-            slope = _gradient(part, self.module, create_graph=True)
-            if slope.requires_grad:
-                total += _second(slope @ vector, self.module, retain_graph=False)
+        for each in self._graph:
+            if each.requires_grad:
+                total += _second(each @ vector, self.module, retain_graph=True)
         return total
 
 

@@ -5,6 +5,7 @@ Each member draws from its own stream in the order in which its own run does, an
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class _Demonstrations(Dataset[np.ndarray]):
         return torch.stack([torch.stack(inputs), torch.stack(targets)]).to(torch.uint8).numpy()
 
 
-def _as_it_is(item: np.ndarray) -> np.ndarray:
+def _as_it_is(item: Any) -> Any:
     return item
 
 

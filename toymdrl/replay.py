@@ -7,7 +7,7 @@ the values are.
 """
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Replay(Generic[T]):
-    """`work` as a function without arguments; the tensors that it returns are overwritten by the next call.
+    """`work` as a function without arguments; the tensors that it returns are overwritten by the next call of any.
 
     Example:
         >>> import torch
@@ -25,6 +25,9 @@ class Replay(Generic[T]):
         >>> step(), step()
         (tensor(2.), tensor(2.))
     """
+
+    _pool: ClassVar[Any] = None
+    """Memory that all recordings share: each needs it only while it is replayed."""
 
     def __init__(self, work: Callable[[], T], device: torch.device) -> None:
         """`device` is where all of the work's tensors are."""
@@ -41,11 +44,17 @@ class Replay(Generic[T]):
         if not self._called:
             return self._first()
         if self._graph is None:
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._result = self._work()
+            self._record()
+        assert self._graph is not None
         self._graph.replay()
         return self._result
+
+    def _record(self) -> None:
+        if Replay._pool is None:
+            Replay._pool = torch.cuda.graph_pool_handle()
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, pool=Replay._pool):
+            self._result = self._work()
 
     def _first(self) -> T:
         """Do the work as it stands: libraries and optimisers make their workspaces at the first call.

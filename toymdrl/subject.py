@@ -8,7 +8,7 @@ from functools import cache, cached_property
 import torch
 from torch import Tensor
 
-from toymdrl.curvature import Eigenpairs, Hessian, Loss, fisher_diagonal, top_eigenpairs
+from toymdrl.curvature import Eigenpairs, FixedLoss, Hessian, Loss, fisher_diagonal, top_eigenpairs
 from toymdrl.domains import DOMAINS, Problems, Split, problems
 from toymdrl.exact import ExpectedReward, kl_parts
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
@@ -28,7 +28,7 @@ CW_SHARE = 16
 
 def points(objective: ExpectedReward) -> Loss:
     """The loss -100 J, in points."""
-    return lambda policy: (-100 * part for part in objective.parts(policy))
+    return FixedLoss(lambda policy: (-100 * part for part in objective.parts(policy)))
 
 
 def regularised(these: Problems, reference: Policy, kl: float) -> Loss:

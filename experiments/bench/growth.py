@@ -9,7 +9,6 @@ Bands      Cost grows no faster than linearly in batch, prompts and seeds: expon
     python experiments/bench/growth.py       # some minutes; writes ../results/bench_growth.json and growth.png
 """
 
-import copy
 import json
 import math
 import subprocess
@@ -40,6 +39,8 @@ from toymdrl.style import INK, STYLE
 from toymdrl.subject import points
 
 CONFIG = PRESETS["laptop"]
+STEPS = 20
+"""Of a population's stage, which is drawn before it begins: more than there are rounds."""
 RESULTS = Path(__file__).parents[1] / "results"
 MEMORY = """
 import sys
@@ -79,8 +80,14 @@ def product(prompts: int) -> Work:
 def population(seeds: int) -> Work:
     """A step of a population."""
     one = policy()
-    starts = [copy.deepcopy(one) for _ in range(seeds)]
-    return populations.reinforce(starts, "math", replace(CONFIG.grpo, steps=10**6), range(seeds), "growth").advance
+    members = populations.Population([one] * seeds)
+    stage = populations.reinforce(members, "math", replace(CONFIG.grpo, steps=STEPS), range(seeds), "growth")
+
+    def work() -> None:
+        stage.advance()
+        stage.logs(stage.step - 1)
+
+    return work
 
 
 SIZES: dict[str, tuple[Callable[[int], Work], tuple[int, ...]]] = {
