@@ -6,6 +6,7 @@ the one whose files are being written, which are made again: together they take 
 """
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,8 @@ from toymdrl.population import Logs, Population, PopulationTraining, stacked
 from toymdrl.replay import Replay
 from toymdrl.runs import RunDirectory
 
+LISTEN = 50
+"""Steps after which one waits for the device at the latest: to hear of what went wrong, and for a bar that is true."""
 Scores = list[dict[str, float]]
 """100 x exact expected reward by domain, one entry a member."""
 
@@ -170,8 +173,7 @@ class _Crew:
         while training.step < stage.steps:
             training.advance()
             looks = pipeline.looks(self._config, stage, training.step)
-            # Now and then one must wait for the device: to hear of what went wrong, and for a bar that tells the truth.
-            if not looks and training.step % self._config.evaluate_every:
+            if not looks and training.step % LISTEN:
                 continue
             found = training.logs(len(made.logs))
             since, began = began, time.monotonic()
@@ -195,16 +197,19 @@ class _Crew:
         self._writing = self._writer.submit(self._write, stage, made, here)
 
     def _write(self, stage: Stage, made: Trained, kept: dict[int, dict[str, Tensor]]) -> None:
-        """Enter what a stage has made in each run's files."""
-        for index, run in enumerate(self.runs):
-            lines = []
-            for step, (logs, seconds) in enumerate(zip(made.logs, made.seconds, strict=True), start=1):
-                line = {"stage": stage.name, "step": step, **logs[index], "seconds": seconds}
-                lines.append(line | ({"scores": made.scores[step][index]} if step in made.scores else {}))
-                if step in kept:
-                    run.metrics.append(*lines)
-                    lines.clear()
-                    weights = {name: weight[index] for name, weight in kept[step].items()}
-                    trained = pipeline.led_to(stage, step)
-                    run.add_checkpoint(stage.keeps[step], weights, made.scores[step][index], trained)
-            run.metrics.append(*lines)
+        """Enter what a stage has made in every run's files, those of several runs side by side."""
+        with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
+            list(side_by_side.map(lambda index: self._enter(index, stage, made, kept), range(len(self.runs))))
+
+    def _enter(self, index: int, stage: Stage, made: Trained, kept: dict[int, dict[str, Tensor]]) -> None:
+        """Enter it in one run's files: the log up to a checkpoint first, then the checkpoint, as a run alone does."""
+        run, lines = self.runs[index], []
+        for step, (logs, seconds) in enumerate(zip(made.logs, made.seconds, strict=True), start=1):
+            line = {"stage": stage.name, "step": step, **logs[index], "seconds": seconds}
+            lines.append(line | ({"scores": made.scores[step][index]} if step in made.scores else {}))
+            if step in kept:
+                run.metrics.append(*lines)
+                lines.clear()
+                weights = {name: weight[index] for name, weight in kept[step].items()}
+                run.add_checkpoint(stage.keeps[step], weights, made.scores[step][index], pipeline.led_to(stage, step))
+        run.metrics.append(*lines)

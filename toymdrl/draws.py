@@ -1,16 +1,16 @@
-"""What a population's stage draws at random, all of it before the first step: a GPU must not wait for the next draw.
+"""What a population's stage draws at random, in blocks of steps ahead of the device: a GPU must not wait for a draw.
 
 Each member draws from its own stream in the order in which its own run does, and so draws the same.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from toymdrl import pretrain
 from toymdrl.domains import Problems
@@ -19,58 +19,70 @@ from toymdrl.pretrain import WarmStartConfig
 from toymdrl.rollout import choose
 from toymdrl.streams import stream
 
+Block = Sequence[Tensor]
+"""All that some consecutive steps draw: tensors (steps, members, …)."""
+STEPS_A_BLOCK = 100
+"""Of a warm start: some tens of megabytes for a hundred members."""
 
-def rollouts(train: Problems, config: GRPOConfig, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-    """Which problems every step asks, and the levels its answers are drawn by, see `rollout.decode`.
 
-    Returns:
-        Rows of `train`, (steps, members, prompts), and levels, (steps, members, prompts, group, answer_length).
+def rollouts(train: Problems, config: GRPOConfig, generators: Sequence[torch.Generator]) -> Iterator[Block]:
+    """Which problems each step asks, and the levels its answers are drawn by, see `rollout.decode`; a step a block.
+
+    Yields:
+        Rows of `train`, (1, members, prompts), and levels, (1, members, prompts, group, answer_length).
     """
-    rows, levels = [], []
     for _ in range(config.steps):
+        rows, levels = [], []
         for generator in generators:
             rows.append(choose(train, config.prompts, generator))
             shape = (len(rows[-1]), config.group, train.domain.answer_length)
             levels.append(torch.rand(shape, generator=generator))
-    members = (config.steps, len(generators))
-    return torch.stack(rows).unflatten(0, members), torch.stack(levels).unflatten(0, members)
+        yield torch.stack(rows).unsqueeze(0), torch.stack(levels).unsqueeze(0)
 
 
-class _Demonstrations(Dataset[np.ndarray]):
-    """One item a seed: all inputs and targets of its warm start, (2, steps, batch, columns), uint8."""
+class _Demonstrations(IterableDataset[np.ndarray]):
+    """A worker's share of the members: their inputs and targets, (2, steps, members, batch, columns), block by block.
+
+    Arrays of bytes, which go through a pipe: tensors would go through shared memory, which may be small.
+    """
 
     def __init__(self, config: WarmStartConfig, seeds: Sequence[int]) -> None:
         self._config = config
         self._seeds = seeds
 
-    def __len__(self) -> int:
-        return len(self._seeds)
+    def __iter__(self) -> Iterator[np.ndarray]:
+        worker = get_worker_info()
+        seeds = np.array_split(self._seeds, worker.num_workers)[worker.id] if worker else self._seeds
+        generators = [stream(int(seed), "demonstrations") for seed in seeds]
+        for start in range(0, self._config.steps, STEPS_A_BLOCK):
+            steps = range(start, min(start + STEPS_A_BLOCK, self._config.steps))
+            yield np.stack([self._step(generators) for _ in steps], axis=1)
 
-    def __getitem__(self, index: int) -> np.ndarray:
-        generator = stream(self._seeds[index], "demonstrations")
-        steps = [pretrain.demonstrations(self._config.batch, generator) for _ in range(self._config.steps)]
-        inputs, targets = zip(*steps, strict=True)
-        return torch.stack([torch.stack(inputs), torch.stack(targets)]).to(torch.uint8).numpy()
+    def _step(self, generators: Sequence[torch.Generator]) -> np.ndarray:
+        drawn = [torch.stack(pretrain.demonstrations(self._config.batch, each)) for each in generators]
+        return torch.stack(drawn, dim=1).to(torch.uint8).numpy()
 
 
 def _as_it_is(item: Any) -> Any:
     return item
 
 
-def demonstrations(config: WarmStartConfig, seeds: Sequence[int], *, in_processes: bool) -> tuple[Tensor, Tensor]:
-    """Inputs and targets of every step of a warm start, see `pretrain.demonstrations`.
+def demonstrations(config: WarmStartConfig, seeds: Sequence[int], *, in_processes: bool) -> Iterator[Block]:
+    """Inputs and targets of a warm start's steps, see `pretrain.demonstrations`.
 
     Args:
         config: steps and batch.
         seeds: one a member.
-        in_processes: share the work among the machine's cores; a member takes one half a second.
+        in_processes: draw ahead in processes of their own, as many as there are cores: a member's warm start takes one
+            core half a second or more.
 
-    Returns:
+    Yields:
         (steps, members, batch, columns) each, uint8.
     """
-    workers = min(len(seeds), os.cpu_count() or 1) if in_processes and len(seeds) > 1 else 0
-    # As arrays, which come back through a pipe: tensors would come through shared memory, which may be small.
-    loader = DataLoader(_Demonstrations(config, seeds), batch_size=None, num_workers=workers, collate_fn=_as_it_is)
-    drawn = torch.from_numpy(np.stack(list(loader)))
-    inputs, targets = drawn.transpose(0, 1).unbind(0)
-    return inputs.transpose(0, 1).contiguous(), targets.transpose(0, 1).contiguous()
+    workers = min(len(seeds), os.cpu_count() or 1) if in_processes else 0
+    shares = DataLoader(_Demonstrations(config, seeds), batch_size=None, num_workers=workers, collate_fn=_as_it_is)
+    arriving = iter(shares)
+    # The loader takes one share of each worker in turn, so as many as there are workers make a block of all members.
+    for _ in range(0, config.steps, STEPS_A_BLOCK):
+        block = np.concatenate([next(arriving) for _ in range(max(1, workers))], axis=2)
+        yield torch.from_numpy(block).unbind(0)

@@ -4,13 +4,13 @@ A tiny model leaves a GPU idle; several, stacked, keep it busy. Every member has
 and gradient clipping, so its result is that of its own run, up to the rounding of batched products.
 
 A step is a fixed sequence of operations on tensors that stay where they are, so that a GPU can replay it (replay.py):
-what is random is drawn before the first step, what there is to log stays on the device until it is asked for, and a
+what is random is drawn ahead of it, what there is to log stays on the device until it is asked for, and a
 step that is not finite is skipped there, as torch's gradient scaler skips one, and found out afterwards.
 """
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from toymdrl import grpo, pretrain
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.draws import demonstrations, rollouts
+from toymdrl.draws import Block, demonstrations, rollouts
 from toymdrl.forest import chain
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import DivergenceError, ModelConfig, Policy
@@ -122,13 +122,13 @@ class PopulationTraining:
         self,
         population: Population,
         work: Work,
-        draws: Sequence[Tensor],
+        draws: Iterator[Block],
         rate: Rate,
         steps: int,
         *,
         weight_decay: float = 0.0,
     ) -> None:
-        """A fresh optimiser on the population's weights; `draws` are (steps, members, …) each."""
+        """A fresh optimiser on the population's weights; `draws` yields blocks for all steps."""
         self.population = population
         self.steps = steps
         self.step = 0
@@ -136,7 +136,10 @@ class PopulationTraining:
         """What was not finite, once `logs` has met it."""
         device = population.device
         self._work = work
-        self._draws = [each.to(device) for each in draws]
+        self._blocks = draws
+        self._drawn = 0
+        self._draws: list[Tensor] = []
+        """Of all steps, where the device can read them, (steps, members, …) each; filled up to `_drawn`."""
         self._rates = torch.tensor([rate(step) for step in range(steps)], device=device)
         self._rate = torch.zeros((), device=device)
         self._now = torch.zeros(1, dtype=torch.int64, device=device)
@@ -160,8 +163,22 @@ class PopulationTraining:
 
     def advance(self) -> None:
         """Take one step; on a GPU, without waiting for it."""
+        if self.step == self._drawn:
+            self._draw()
         self._advance()
         self.step += 1
+
+    def _draw(self) -> None:
+        """Bring the next block of draws to the device."""
+        block = next(self._blocks)
+        if not self._draws:
+            sizes = [(self.steps, *part.shape[1:]) for part in block]
+            device = self.population.device
+            self._draws = [part.new_zeros(size, device=device) for part, size in zip(block, sizes, strict=True)]
+        rows = slice(self._drawn, self._drawn + len(block[0]))
+        for whole, part in zip(self._draws, block, strict=True):
+            whole[rows] = part.to(whole.device)
+        self._drawn = rows.stop
 
     def logs(self, since: int = 0) -> list[Logs]:
         """What each step after `since` did; waits for the device.

@@ -6,12 +6,23 @@ tensors that stay where they are, never wait for the device or copy anything to 
 the values are.
 """
 
+import gc
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import torch
 
 T = TypeVar("T")
+
+
+@cache
+def _pool(device: torch.device) -> tuple[Any, torch.cuda.CUDAGraph]:
+    """The memory that all recordings share, since each needs it only while it is replayed; and what keeps it alive."""
+    handle, keeper = torch.cuda.graph_pool_handle(), torch.cuda.CUDAGraph()
+    with torch.cuda.graph(keeper, pool=handle):
+        torch.zeros(1, device=device)
+    return handle, keeper
 
 
 class Replay(Generic[T]):
@@ -25,9 +36,6 @@ class Replay(Generic[T]):
         >>> step(), step()
         (tensor(2.), tensor(2.))
     """
-
-    _pool: ClassVar[Any] = None
-    """Memory that all recordings share: each needs it only while it is replayed."""
 
     def __init__(self, work: Callable[[], T], device: torch.device) -> None:
         """`device` is where all of the work's tensors are."""
@@ -50,11 +58,16 @@ class Replay(Generic[T]):
         return self._result
 
     def _record(self) -> None:
-        if Replay._pool is None:
-            Replay._pool = torch.cuda.graph_pool_handle()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=Replay._pool):
-            self._result = self._work()
+        # An older graph that is collected meanwhile would spoil the recording: it cannot be freed then.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with torch.cuda.graph(self._graph, pool=_pool(self._device)[0]):
+                self._result = self._work()
+        finally:
+            if collects:
+                gc.enable()
 
     def _first(self) -> T:
         """Do the work as it stands: libraries and optimisers make their workspaces at the first call.
