@@ -102,4 +102,4 @@ def test_a_score_that_is_not_finite_is_none() -> None:
     with torch.no_grad():
         policies[1].head.weight.fill_(float("nan"))
     with pytest.raises(DivergenceError, match="scores"):
-        cohort.Scoring(Population(policies))()
+        cohort.by_member(cohort.scoring(Population(policies))())

@@ -1,15 +1,15 @@
 """Several runs at once that differ in their seed alone: each stage is trained as one population.
 
 For a GPU, which one tiny policy leaves idle. Every run gets the checkpoints, scores and log that it would get alone,
-the same up to rounding; the seconds in its log are those of all together. An interruption costs the stage under way and
-the one whose files are being written, which are made again: together they take seconds, not minutes.
+the same up to rounding; the seconds in its log are those of all together. Files are written while the device is busy
+with later steps; not by a thread, which would slow down the one that launches them. An interruption costs the stage
+under way and those not yet written, which are made again: together they take seconds, not minutes.
 """
 
 import math
-import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -40,29 +40,27 @@ def train(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
         pipeline.execute(run, plan, observer)
 
 
-class Scoring:
-    """`pipeline.evaluate` of every member of a population, as its weights are when called."""
-
-    def __init__(self, members: Population) -> None:
-        self._members = members
-        self._score = Replay(self._scores, members.device)
+def scoring(members: Population) -> Replay[Tensor]:
+    """`pipeline.evaluate` of every member, as its weights are when this is called: (domains, members)."""
 
     @torch.no_grad()
-    def _scores(self) -> Tensor:
-        """(domains, members)"""
-        return torch.stack([100 * self._members.each(whole) for whole in pipeline.scoreboard().values()])
+    def score() -> Tensor:
+        return torch.stack([100 * members.each(whole) for whole in pipeline.scoreboard().values()])
 
-    def __call__(self) -> Scores:
-        """The scores; waits for the device.
+    return Replay(score, members.device)
 
-        Raises:
-            DivergenceError: one is not finite.
-        """
-        columns = zip(*self._score().tolist(), strict=True)
-        scores = [dict(zip(pipeline.scoreboard(), column, strict=True)) for column in columns]
-        if not all(math.isfinite(value) for each in scores for value in each.values()):
-            raise DivergenceError(f"the scores are {scores}")
-        return scores
+
+def by_member(scored: Tensor) -> Scores:
+    """What `scoring` gives, read from the device.
+
+    Raises:
+        DivergenceError: a score is not finite.
+    """
+    columns = zip(*scored.tolist(), strict=True)
+    scores = [dict(zip(pipeline.scoreboard(), column, strict=True)) for column in columns]
+    if not all(math.isfinite(value) for each in scores for value in each.values()):
+        raise DivergenceError(f"the scores are {scores}")
+    return scores
 
 
 @dataclass
@@ -96,21 +94,19 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
         if missing:
             pipeline.rewind(run, missing[0], 0)
     crew: _Crew | None = None
-    # A stage's files are written while the next stage is trained.
-    with ThreadPoolExecutor(1) as writer:
-        for stage in plan:
-            left = [run for run in runs if not pipeline.is_done(run, stage)]
-            if not left:
-                for name in stage.keeps.values():
-                    observer.checkpoint(name, _mean([_scores(run, name) for run in runs]))
-                continue
-            if crew is None or crew.runs != left:
-                if crew:
-                    crew.written()
-                crew = _Crew(left, writer)
-            crew.train(stage, observer)
-        if crew:
-            crew.written()
+    for stage in plan:
+        left = [run for run in runs if not pipeline.is_done(run, stage)]
+        if not left:
+            for name in stage.keeps.values():
+                observer.checkpoint(name, _mean([_scores(run, name) for run in runs]))
+            continue
+        if crew is None or crew.runs != left:
+            if crew:
+                crew.write_all()
+            crew = _Crew(left)
+        crew.train(stage, observer)
+    if crew:
+        crew.write_all()
     for run in runs:
         run.clear_progress()
 
@@ -126,34 +122,46 @@ def _mean(logs: Sequence[dict[str, float]]) -> dict[str, float]:
 class _Crew:
     """Runs that go through their stages together, in one population."""
 
-    def __init__(self, runs: Sequence[RunDirectory], writer: ThreadPoolExecutor) -> None:
+    def __init__(self, runs: Sequence[RunDirectory]) -> None:
         self.runs = list(runs)
         self._config = runs[0].config
         self._seeds = [run.config.seed for run in runs]
         self._members = Population([Policy(self._config.model).to(self._config.device)] * len(runs))
-        self._score = Scoring(self._members)
+        self._score = scoring(self._members)
         self._checkpoints: dict[str, dict[str, Tensor]] = {}
         """Stacked weights of what was kept since the crew began."""
-        self._writer = writer
-        self._writing: Future[None] | None = None
+        self._unwritten: deque[Iterator[None]] = deque()
+        """Writes what is not in the runs' files yet, stage by stage, a run at each step."""
 
     def train(self, stage: Stage, observer: Observer) -> None:
-        """Train one stage, and write its files once those of the last one are written."""
+        """Train one stage; its files are written in the course of the next ones."""
         training, made = self._begin(stage), Trained()
         observer.begin(stage, 0)
         try:
             self._go_through(stage, training, made, observer)
         except DivergenceError as error:
             self._hand_over(stage, made)
-            self.written()
+            self.write_all()
             text = pipeline.diverged(self._config, stage, len(made.logs), 0, error)
             raise StageDivergedError(text) from error
         self._hand_over(stage, made)
 
-    def written(self) -> None:
-        """Wait until the files of all stages so far are written."""
-        if self._writing:
-            self._writing.result()
+    def write_all(self) -> None:
+        """Write what is not in the runs' files yet."""
+        for writing in self._unwritten:
+            deque(writing, maxlen=0)
+        self._unwritten.clear()
+
+    def _write_meanwhile(self) -> None:
+        """Write while the device does what it has been given; all there is, where nothing goes on meanwhile."""
+        if self._members.device.type != "cuda":
+            self.write_all()
+            return
+        done = torch.cuda.Event()
+        done.record()
+        while self._unwritten and not done.query():
+            if next(self._unwritten[0], self) is self:  # the first stage's files are written
+                self._unwritten.popleft()
 
     def _begin(self, stage: Stage) -> PopulationTraining:
         if stage.domain is None or stage.start is None:
@@ -175,6 +183,8 @@ class _Crew:
             looks = pipeline.looks(self._config, stage, training.step)
             if not looks and training.step % LISTEN:
                 continue
+            scored = self._score() if looks else None
+            self._write_meanwhile()
             found = training.logs(len(made.logs))
             since, began = began, time.monotonic()
             made.logs += found
@@ -183,33 +193,35 @@ class _Crew:
                 observer.step(stage, _mean(each))
             if training.diverged:
                 raise training.diverged
-            if looks:
-                made.scores[training.step] = self._score()
+            if scored is not None:
+                made.scores[training.step] = by_member(scored)
             if name := stage.keeps.get(training.step):
                 made.kept[training.step] = self._members.copy()
                 observer.checkpoint(name, _mean(made.scores[training.step]))
 
     def _hand_over(self, stage: Stage, made: Trained) -> None:
+        """Note what a stage has made, for later stages and for the files."""
         for step, weights in made.kept.items():
             self._checkpoints[stage.keeps[step]] = weights
-        self.written()
         here = {step: {name: weight.cpu() for name, weight in kept.items()} for step, kept in made.kept.items()}
-        self._writing = self._writer.submit(self._write, stage, made, here)
+        self._unwritten.append(self._write(stage, made, here))
 
-    def _write(self, stage: Stage, made: Trained, kept: dict[int, dict[str, Tensor]]) -> None:
-        """Enter what a stage has made in every run's files, those of several runs side by side."""
-        with ThreadPoolExecutor(os.cpu_count()) as side_by_side:
-            list(side_by_side.map(lambda index: self._enter(index, stage, made, kept), range(len(self.runs))))
+    def _write(self, stage: Stage, made: Trained, kept: dict[int, dict[str, Tensor]]) -> Iterator[None]:
+        """Enter what a stage has made in each run's files: the log up to a checkpoint, then that, as a run alone does.
 
-    def _enter(self, index: int, stage: Stage, made: Trained, kept: dict[int, dict[str, Tensor]]) -> None:
-        """Enter it in one run's files: the log up to a checkpoint first, then the checkpoint, as a run alone does."""
-        run, lines = self.runs[index], []
-        for step, (logs, seconds) in enumerate(zip(made.logs, made.seconds, strict=True), start=1):
-            line = {"stage": stage.name, "step": step, **logs[index], "seconds": seconds}
-            lines.append(line | ({"scores": made.scores[step][index]} if step in made.scores else {}))
-            if step in kept:
-                run.metrics.append(*lines)
-                lines.clear()
-                weights = {name: weight[index] for name, weight in kept[step].items()}
-                run.add_checkpoint(stage.keeps[step], weights, made.scores[step][index], pipeline.led_to(stage, step))
-        run.metrics.append(*lines)
+        Yields:
+            Once a run.
+        """
+        for index, run in enumerate(self.runs):
+            lines = []
+            for step, (logs, seconds) in enumerate(zip(made.logs, made.seconds, strict=True), start=1):
+                line = {"stage": stage.name, "step": step, **logs[index], "seconds": seconds}
+                lines.append(line | ({"scores": made.scores[step][index]} if step in made.scores else {}))
+                if step in kept:
+                    run.metrics.append(*lines)
+                    lines.clear()
+                    weights = {name: weight[index] for name, weight in kept[step].items()}
+                    trained = pipeline.led_to(stage, step)
+                    run.add_checkpoint(stage.keeps[step], weights, made.scores[step][index], trained)
+            run.metrics.append(*lines)
+            yield

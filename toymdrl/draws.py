@@ -4,6 +4,7 @@ Each member draws from its own stream in the order in which its own run does, an
 """
 
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from toymdrl.streams import stream
 
 Block = Sequence[Tensor]
 """All that some consecutive steps draw: tensors (steps, members, …)."""
-STEPS_A_BLOCK = 100
+STEPS_A_BLOCK = 50
 """Of a warm start: some tens of megabytes for a hundred members."""
 
 
@@ -83,6 +84,8 @@ def demonstrations(config: WarmStartConfig, seeds: Sequence[int], *, in_processe
     shares = DataLoader(_Demonstrations(config, seeds), batch_size=None, num_workers=workers, collate_fn=_as_it_is)
     arriving = iter(shares)
     # The loader takes one share of each worker in turn, so as many as there are workers make a block of all members.
-    for _ in range(0, config.steps, STEPS_A_BLOCK):
+    for start in range(0, config.steps, STEPS_A_BLOCK):
         block = np.concatenate([next(arriving) for _ in range(max(1, workers))], axis=2)
+        if start + STEPS_A_BLOCK >= config.steps:
+            deque(arriving, maxlen=0)  # at their end the workers stop by themselves; otherwise one waits for them
         yield torch.from_numpy(block).unbind(0)

@@ -103,7 +103,7 @@ class Block(nn.Module):
         if cache is not None:
             keys, values = cache.extend(self.layer, keys, values)
         queries = self._heads(self.query(normed[:, first:]))
-        scores = queries @ keys.transpose(-2, -1) * queries.shape[-1] ** -0.5 + mask
+        scores = torch.add(mask, queries @ keys.transpose(-2, -1), alpha=queries.shape[-1] ** -0.5)
         mixed = (attend(scores) @ values).transpose(1, 2).flatten(2)
         x = x[:, first:] + self.attention_out(mixed)
         normed = self.mlp_norm(x)

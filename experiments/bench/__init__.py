@@ -6,7 +6,7 @@ grpo_step.py    a GRPO step against TRL's trainer
 curvature.py    Hessian-vector products and eigenpairs against curvlinops and PyHessian
 laptop_run.py   the whole run, by phase
 growth.py       how cost and memory grow with width, batch, prompts and seeds
-population.py   sixteen seeds at once on a GPU
+population.py   one, 16 and 128 seeds at once on a GPU, and their analysis
 page.py         BENCH.md from what they measured
 clock.py        timing that survives a noisy machine
 """

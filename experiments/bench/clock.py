@@ -41,10 +41,16 @@ def over(times: Mapping[str, list[float]], base: str) -> dict[str, float]:
     return {name: median(a / b for a, b in zip(each, times[base], strict=True)) for name, each in times.items()}
 
 
-def peak(size: int = 2048, repeats: int = 10) -> float:
+def peak(size: int = 2048, repeats: int = 10, device: str = "cpu") -> float:
     """Floating-point operations a second of the fastest of several large float32 products."""
-    left, right, out = torch.randn(3, size, size)
-    return 2 * size**3 / min(seconds(lambda: torch.mm(left, right, out=out)) for _ in range(repeats))
+    left, right, out = torch.randn(3, size, size, device=device)
+
+    def product() -> None:
+        torch.mm(left, right, out=out)
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+
+    return 2 * size**3 / min(seconds(product) for _ in range(repeats))
 
 
 def operations(work: Work) -> int:

@@ -1,18 +1,17 @@
-"""A population of runs at once on a GPU: what do sixteen seeds cost, against one, and do they tell the same story?
+"""A population of runs at once on a GPU: what do one, sixteen and a hundred and twenty-eight seeds cost there?
 
-Measured   Wall seconds of training one laptop run (all stages and controls, scored and written as always), and of
-           training a cohort of sixteen seeds; after a small cohort that warms the device up. Then the first ten runs
-           of the cohort are analysed, each in a process of its own, and judged by the rules of claims.py.
-Bands      Sixteen seeds within 3 times the wall time of one. Every rule's verdict as on the CPU (results/claims.json).
+Measured   Wall seconds of laptop runs (all stages and controls, scored and written as always), after a small cohort
+           that warms the device up; of the analysis of ten seeds by `toymdrl reproduce` with as many workers, and
+           every rule's verdict beside the CPU's of the same seeds. The most memory that each population's training
+           held; its matrix products' floating-point operations over its seconds and the device's measured peak.
+Bands      One seed in 5 s, 16 in 10 s, 128 in 60 s, ten seeds' analysis in 180 s. Every verdict as on the CPU.
 
-    python experiments/bench/population.py --result experiments/results/bench_population.json
+    python -m experiments.bench.population       # five minutes; writes experiments/results/bench_population.json
 """
 
 import argparse
 import json
 import subprocess
-import sys
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,90 +20,104 @@ from typing import Any
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from experiments.bench.clock import machine
-from experiments.claims import RULES, numbers
-from toymdrl import cohort, pipeline
+from experiments.bench.clock import machine, operations, peak
+from experiments.claims import RULES
+from experiments.reproduce import CLAIMS, read_rows, reproduce
+from experiments.stage import config_of, seeds_of, train_together
+from toymdrl import pipeline, training
 from toymdrl.config import PRESETS, ConfigError, RunConfig
-from toymdrl.explain import load_explanation
 from toymdrl.files import write_atomically
+from toymdrl.model import Policy
 from toymdrl.pipeline import Observer, everything
-from toymdrl.runs import RunDirectory
 
 RESULTS = Path(__file__).parents[1] / "results"
+SEEDS = (1, 16, 128)
+ANALYSED = range(10, 20)
+"""The seeds of the committed claims."""
+MOST = {"1 seed": 5, "16 seeds": 10, "128 seeds": 60, "analysis of 10 seeds": 180}
+"""Seconds."""
 
 
-def runs(config: RunConfig, seeds: int, out: Path) -> list[RunDirectory]:
-    """Fresh runs of so many seeds."""
-    return [RunDirectory.create(out, replace(config, seed=seed)) for seed in range(seeds)]
-
-
-def train(these: list[RunDirectory]) -> float:
-    """Seconds to train them: alone if it is one, else as a cohort."""
-    with ExitStack() as stack:
-        for run in these:
-            stack.enter_context(run.lock())
-        plan, began = everything(these[0].config), perf_counter()
-        if len(these) == 1:
-            pipeline.execute(these[0], plan, Observer())
+def run_operations(config: RunConfig) -> int:
+    """Floating-point operations of the matrix products of one run's training and scores, counted on the CPU."""
+    policy, found = Policy(config.model), 0
+    one_score = operations(lambda: pipeline.evaluate(policy))
+    for stage in everything(config):
+        if stage.domain is None:
+            step = training.warm_start(config.model, config.warm_start, 0).advance
         else:
-            cohort.execute(these, plan, Observer())
-        return perf_counter() - began
+            settings = pipeline.stage_config(config, stage)
+            step = training.reinforce(policy, stage.domain, settings, 0, "operations").advance
+        looks = sum(pipeline.looks(config, stage, step + 1) for step in range(stage.steps))
+        found += stage.steps * operations(step) + looks * one_score
+    return found
 
 
-def verdicts(these: list[RunDirectory]) -> dict[str, Any]:
-    """Analyse the runs side by side; their numbers, and each rule's verdict, beside the CPU's."""
+def gpu(device: str) -> dict[str, str]:
+    """A GPU's name and driver."""
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    driver = subprocess.run(query, capture_output=True, encoding="utf-8", check=True).stdout.split()[0]
+    return {"device": torch.cuda.get_device_name(device), "driver": driver, "cuda": str(torch.version.cuda)}
+
+
+def train(preset: str, seeds: range, device: str, out: Path) -> dict[str, float]:
+    """Train fresh runs at once: seconds, and GiB of the device's memory at the most."""
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats(device)
     began = perf_counter()
-    commands = [[sys.executable, "-m", "toymdrl", "resume", str(run.path), "--quiet"] for run in these]
-    working = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
-    statuses = [process.wait() for process in working]
-    if any(statuses):
-        raise SystemExit("an analysis failed")
+    train_together([each | {"device": device} for each in seeds_of(preset, seeds)], out, Observer())
     seconds = perf_counter() - began
-    rows = []
-    for run in these:
-        explanation = load_explanation(run)
-        if explanation is None:
-            raise SystemExit(f"{run.path} has no analysis")
-        rows.append(numbers(run.checkpoints, explanation))
-    on_cpu = json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))["rows"]
-    bands = {rule.what: {"here": rule.judge(rows), "cpu": rule.judge(on_cpu)} for rule in RULES}
-    return {"bands": bands, "analysis_seconds": seconds, "rows": rows}
+    held = torch.cuda.max_memory_allocated(device) / 2**30 if device.startswith("cuda") else 0.0
+    return {"seconds": seconds, "memory_gib": held}
+
+
+def analyse(preset: str, seeds: range, device: str, out: Path, workers: int) -> dict[str, Any]:
+    """`toymdrl reproduce`, its runs trained before: seconds of the analysis, and each rule's verdict and the CPU's."""
+    train(preset, seeds, device, out)
+    began = perf_counter()
+    reproduce(seeds=seeds, workers=workers, chosen=None, questions=[], out=out, preset=preset, device=device)
+    seconds = perf_counter() - began
+    rows, on_cpu = read_rows(out, CLAIMS), json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))["rows"]
+    verdicts = {rule.what: {"here": rule.judge(rows), "cpu": rule.judge(on_cpu)} for rule in RULES}
+    return {"seconds": seconds, "workers": workers, "seeds": [*seeds], "verdicts": verdicts, "rows": rows}
 
 
 def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description="Sixteen seeds at once, against one.")
+    """Measure and write; what is measured is written at once, so that a part that fails costs only itself."""
+    parser = argparse.ArgumentParser(prog="python -m experiments.bench.population", description="Many seeds on a GPU.")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--preset", default="laptop", choices=PRESETS)
-    parser.add_argument("--seeds", type=int, default=16)
-    parser.add_argument("--analyse", type=int, default=10, help="so many of the runs are analysed")
-    parser.add_argument("--result", type=Path, required=True, help="file to write")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="sizes of the populations")
+    parser.add_argument("--workers", type=int, default=10, help="processes that analyse")
+    parser.add_argument("--result", type=Path, default=RESULTS / "bench_population.json", help="file to write")
     options = parser.parse_args()
-    if options.seeds < 2 or options.analyse > options.seeds:
-        parser.error(f"--seeds {options.seeds} --analyse {options.analyse}: use 2 seeds or more, and analyse no more")
-    if options.analyse == 1 or (options.analyse and options.preset == "smoke"):
-        parser.error("an analysis needs 2 runs or more, of a preset in which something is lost; use --analyse 0")
-    config = replace(PRESETS[options.preset], device=options.device)
+    config = config_of({"preset": options.preset, "seed": 0, "device": options.device})
     try:
         pipeline.prepare(config)
     except ConfigError as error:
         parser.error(str(error))
-    with TemporaryDirectory() as folder:
-        train(runs(replace(PRESETS["smoke"], device=options.device), 2, Path(folder) / "warm-up"))
-        one = train(runs(config, 1, Path(folder) / "one"))
-        these = runs(config, options.seeds, Path(folder) / "all")
-        many = train(these)
-        result: dict[str, Any] = {"seeds": options.seeds, "seconds": {"one": one, "all": many}, "ratio": many / one}
-        result["machine"] = machine() | {"device": options.device}
-        if options.device.startswith("cuda"):
-            result["machine"]["device"] = torch.cuda.get_device_name(options.device)
-        print(json.dumps(result), flush=True)
-        if options.analyse:
-            result |= verdicts(these[: options.analyse])
-            print(json.dumps(result["bands"], indent=1))
+    on_gpu = options.device.startswith("cuda")
+    result: dict[str, Any] = {
+        "preset": options.preset,
+        "machine": machine() | (gpu(options.device) if on_gpu else {"device": options.device}),
+        "peak_flop_per_second": peak(8192 if on_gpu else 2048, device=options.device),
+        "run_operations": run_operations(replace(config, device="cpu")),
+        "populations": {},
+    }
+
+    def note(what: str, found: dict[str, Any], into: dict[str, Any]) -> None:
+        into[what] = found
+        print(f"{what}: {found['seconds']:.1f} s", flush=True)
         write_atomically(options.result, json.dumps(result, indent=1) + "\n")
+
+    with TemporaryDirectory() as folder:
+        out = Path(folder)
+        train("smoke", range(2), options.device, out / "warm-up")
+        analysis = analyse(options.preset, ANALYSED, options.device, out / "analysed", options.workers)
+        note(f"analysis of {len(ANALYSED)} seeds", analysis, result)
+        for seeds in options.seeds:
+            trained = train(options.preset, range(seeds), options.device, out / str(seeds))
+            note(f"{seeds} seed{'s' * (seeds > 1)}", trained, result["populations"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,111 @@
+"""What a GPU records and replays gives what the CPU computes; on the CPU the same code runs without recordings."""
+
+import copy
+
+import pytest
+import torch
+
+from tests.test_population import MODEL, SEEDS, WARM_START, start
+from toymdrl import cohort, pipeline, population, training
+from toymdrl.course import warm_start
+from toymdrl.curvature import FixedLoss, Hessian, gradient, value
+from toymdrl.domains import DOMAINS, problems
+from toymdrl.exact import ExpectedReward
+from toymdrl.grpo import GRPOConfig
+from toymdrl.model import Policy
+from toymdrl.parameters import at, read
+from toymdrl.population import Population
+from toymdrl.pretrain import WarmStartConfig
+from toymdrl.replay import Replay
+from toymdrl.streams import stream
+from toymdrl.subject import points
+
+on_every_device = pytest.mark.parametrize(
+    "device",
+    ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))],
+)
+
+
+def able() -> Policy:
+    """Earns rewards in every domain: without any, gradients are rounding errors, which Adam makes large."""
+    return warm_start().double()
+
+
+@on_every_device
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_recorded_steps_are_those_of_a_run_on_the_cpu(domain: str, device: str) -> None:
+    config = GRPOConfig(steps=5, prompts=8, group=4, updates=2)
+    everyone = Population([able().to(device) for _ in SEEDS])
+    stage = population.reinforce(everyone, domain, config, SEEDS, "test")
+    while stage.step < stage.steps:
+        stage.advance()
+    alone = [training.reinforce(able(), domain, config, seed, "test") for seed in SEEDS]
+    expected = [[each.advance() for each in alone] for _ in range(config.steps)]
+    for ours, theirs in zip(stage.logs(), expected, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert other["reward"] > 0
+            # The rate is a float32 on the device, so steps agree to its precision.
+            assert one == pytest.approx(other, rel=1e-5, abs=1e-7)
+    for policy, each in zip(stage.population.policies(), alone, strict=True):
+        torch.testing.assert_close(read(policy).cpu(), read(each.policy), rtol=1e-5, atol=1e-7)
+
+
+@on_every_device
+def test_a_recorded_warm_start_draws_what_a_run_draws(device: str) -> None:
+    config = WarmStartConfig(steps=4, batch=WARM_START.batch, learning_rate=0.0, weight_decay=0.0)
+    everyone = Population([Policy(MODEL).to(device) for _ in SEEDS])
+    stage = population.warm_start(everyone, MODEL, config, SEEDS)
+    while stage.step < stage.steps:
+        stage.advance()
+    alone = [training.warm_start(MODEL, config, seed) for seed in SEEDS]
+    for logs in stage.logs():
+        for log, each in zip(logs, alone, strict=True):
+            assert log["loss"] == pytest.approx(each.advance()["loss"], rel=1e-5)
+
+
+@on_every_device
+def test_recorded_scores_follow_the_weights(device: str) -> None:
+    everyone = Population([start(seed).to(device) for seed in SEEDS])
+    score = cohort.scoring(everyone)
+    for weight in (1.0, 1.0, 0.9):
+        with torch.no_grad():
+            for tensor in everyone.weights.values():
+                tensor.mul_(weight)
+        expected = [pipeline.evaluate(policy.cpu()) for policy in everyone.policies()]
+        for ours, theirs in zip(cohort.by_member(score()), expected, strict=True):
+            assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+@on_every_device
+def test_a_fixed_loss_is_measured_wherever_the_parameters_are(device: str) -> None:
+    here, there = start(3), start(3).to(device)
+    loss = points(ExpectedReward(problems(DOMAINS["code"], "eval").subset(slice(100))))
+    assert isinstance(loss, FixedLoss)
+    vectors = torch.randn(3, len(read(here)), generator=stream("vectors"), dtype=torch.float64)
+    for place in (read(here), read(here) + 0.01 * vectors[0], read(here)):
+        with at(here, place), at(there, place.to(device)):
+            assert value(there, loss) == pytest.approx(value(here, loss), rel=1e-9)
+            torch.testing.assert_close(gradient(there, loss).cpu(), gradient(here, loss))
+            bent = Hessian(there, loss) @ vectors[1:].T.to(device)
+            torch.testing.assert_close(bent.cpu(), Hessian(here, loss) @ vectors[1:].T)
+
+
+@on_every_device
+def test_a_fixed_loss_serves_another_module_and_moved_parameters(device: str) -> None:
+    loss = points(ExpectedReward(problems(DOMAINS["math"], "eval").subset(slice(50))))
+    one, two = start(3).to(device), start(4).to(device)
+    for policy in (one, one, two, one):
+        assert value(policy, loss) == pytest.approx(value(copy.deepcopy(policy).cpu(), loss), rel=1e-9)
+    with torch.no_grad():
+        for parameter in one.parameters():
+            parameter.data = parameter.data * 0.5  # elsewhere in memory
+    assert value(one, loss) == pytest.approx(value(copy.deepcopy(one).cpu(), loss), rel=1e-9)
+
+
+@on_every_device
+def test_a_replay_sees_what_its_tensors_hold_now(device: str) -> None:
+    given = torch.zeros((), device=device)
+    double = Replay(lambda: 2 * given, given.device)
+    for number in (1.0, 2.0, 3.0, 4.0):
+        given.fill_(number)
+        assert float(double()) == 2 * number
