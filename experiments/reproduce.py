@@ -96,14 +96,7 @@ def reproduce(
     Raises:
         ConfigError: an unknown claim, question or preset, too few seeds or workers, or `out` is no folder.
     """
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is not a folder; give --out another")
-    if (count := seeds.stop - seeds.start) < 2:
-        raise ConfigError(f"seeds is {count}; an interval needs 2 or more")
-    if seeds.start < 0:
-        raise ConfigError(f"first-seed is {seeds.start}; use 0 or more")
-    if workers < 1:
-        raise ConfigError(f"workers is {workers}; use 1 or more")
+    _check(seeds, workers, device, out)
     _known([preset], list(PRESETS), "preset")
     judged = _known(chosen or list(PAPER), list(PAPER), "claim")
     asked = list(QUESTIONS) if "all" in questions else _known(questions, QUESTIONS, "question")
@@ -145,6 +138,24 @@ def reproduce(
     return told + [MEANINGLESS] * (preset == "smoke")
 
 
+def _check(seeds: range, workers: int, device: str, out: Path) -> None:
+    """Refuse what cannot be asked.
+
+    Raises:
+        ConfigError: what to give instead.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is not a folder; give --out another")
+    if (count := seeds.stop - seeds.start) < 2:
+        raise ConfigError(f"seeds is {count}; an interval needs 2 or more")
+    if seeds.start < 0:
+        raise ConfigError(f"first-seed is {seeds.start}; use 0 or more")
+    if workers < 1:
+        raise ConfigError(f"workers is {workers}; use 1 or more")
+    if device == "mps":
+        raise ConfigError("reproduce runs on cpu or cuda, not mps; leave --device out")
+
+
 def _train_together(config: RunConfig, tasks: Sequence[Task], out: Path) -> None:
     """Train what is left of the claims' runs as one population, and leave the device to the workers.
 
@@ -178,7 +189,7 @@ def _perform(tasks: Sequence[Task], out: Path, workers: int, scheduler: str | No
     left = [task for task in tasks if task.row(out) is None]
     form = "{desc:<12}{bar}{percentage:4.0f}%  {elapsed}<{remaining}"
     total = sum(question(task.question).SECONDS for task in left)
-    if left and not scheduler and left[0].setting["preset"] == "laptop":
+    if left and not scheduler and left[0].setting["preset"] == "laptop" and "device" not in left[0].setting:
         minutes = total / min(workers, len(left)) / 60
         tqdm.write(f"{len(left)} tasks, some {minutes:.0f} minutes on {workers} idle cores", sys.stderr)
     with tqdm(total=total, bar_format=form, dynamic_ncols=True, disable=not left) as bar:

@@ -1,8 +1,8 @@
 """Would the tests notice? The core is broken in one small way at a time; some test must then fail.
 
 A mutant swaps one operator, comparison or boolean, drops a sign, moves a constant, negates a condition, or skips a call
-or an update in place in grpo.py, exact.py or curvature.py; that file's tests must fail. What survives is listed in
-EXPLAINED with the reason.
+or an update in place in one of the files of TESTS; that file's tests must fail. What survives is listed in EXPLAINED
+with the reason.
 (The bounds have their own: theory/mutate.py.)
 
     python -m tests.mutate                 # about half an hour on two cores
@@ -22,6 +22,7 @@ from theory.mutate import ROOT, WORKERS, passes
 TESTS = {
     "grpo.py": ["tests/test_grpo.py"],
     "exact.py": ["tests/test_exact.py", "tests/test_domains.py"],
+    "derivatives.py": ["tests/test_curvature.py", "tests/test_refusals.py", "tests/test_replay.py"],
     "curvature.py": ["tests/test_curvature.py", "tests/test_refusals.py"],
 }
 DEFAULT = "a default is a choice, not a law; every run records what it used"
@@ -47,7 +48,7 @@ EXPLAINED: dict[str, str] = {
     "exact.py: constant '512'": MEMORY,
     "exact.py: constant '4096'": MEMORY,
     "exact.py: constant '1' in 'step = max(1": MEMORY,
-    "exact.py: operator 'COLUMNS_A_CHUNK // columns'": MEMORY,
+    "exact.py: operator 'most // columns'": MEMORY,
     "exact.py: comparison '_prefixes(domain) <= COLUMNS_A_CHUNK'": "no length of answers has just as many prefixes",
     "exact.py: constant '1' in 'prefix = answers": "fewer prefixes are shared: more columns, the same sum",
     "exact.py: constant 'True' in '@dataclass": FROZEN,
@@ -61,13 +62,13 @@ EXPLAINED: dict[str, str] = {
     "curvature.py: constant '2' in 'space": KRYLOV,
     "curvature.py: operator '2 * pairs + 1' in 'space": KRYLOV,
     "curvature.py: constant 'True' in 'pushed = torch.autograd.grad": "only how long a graph is kept",
-    "curvature.py: constant 'False' in 'total += _second(slope": "only how long a graph is kept",
+    "derivatives.py: constant 'False' in 'total += second(slope": "only how long a graph is kept",
     "curvature.py: constant '0' in 'start = np.random": "any start vector finds the same pairs",
     "curvature.py: constant '1' in 'ours = torch.from_numpy": "numpy infers the size for any negative number",
     "curvature.py: constant 'False' in 'total += float(share)": "only how long a graph is kept",
     "curvature.py: constant 'True' in 'for place, share in zip": LENGTHS,
     "curvature.py: constant 'True' in 'for value, vector in zip": LENGTHS,
-    "curvature.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
+    "derivatives.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
     "curvature.py: constant '0.001' in 'hessian: Hessian": DEFAULT,
     "curvature.py: constant 'False' in '@dataclass": "eigenpairs are not compared",
     "curvature.py: constant 'True' in '@dataclass": FROZEN,

@@ -45,6 +45,8 @@ from toymdrl.threads import contention
         (["report", "nowhere"], "nowhere is no run"),
         (["reproduce", "--seeds", "1"], "seeds is 1; an interval needs 2 or more"),
         (["reproduce", "--first-seed", "-1"], "first-seed is -1; use 0 or more"),
+        (["reproduce", "--device", "tpu"], "unknown device 'tpu'; use cpu, cuda"),
+        (["reproduce", "--device", "mps"], "reproduce runs on cpu or cuda, not mps"),
         (["reproduce", "--claims"], "no claim and no question; name some"),
         (["reproduce", "--workers", "0"], "workers is 0; use 1 or more"),
         (["reproduce", "--claims", "C13"], "unknown claim 'C13'; choose from C1, C2"),
@@ -274,7 +276,7 @@ def test_an_interrupt_says_how_to_go_on(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("toymdrl.commands.execute", interrupted)
+    monkeypatch.setattr("toymdrl.commands.train", interrupted)
     assert main(["run", "--preset", "smoke", "--quiet", "--out", str(tmp_path)]) == 130
     assert f"go on with `toymdrl resume {tmp_path}" in capsys.readouterr().err
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments.stage import config_of, seeds_of, train_together
 from tests.tiny_run import TINY, Interrupted, Interrupter
 from toymdrl import cohort, pipeline
-from toymdrl.config import RunConfig
+from toymdrl.config import PRESETS, RunConfig
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.parameters import read
-from toymdrl.pipeline import BASE, Observer, StageDivergedError, stages
+from toymdrl.pipeline import BASE, Observer, StageDivergedError, everything, stages
 from toymdrl.population import Population
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.runs import RunDirectory
@@ -103,3 +104,27 @@ def test_a_score_that_is_not_finite_is_none() -> None:
         policies[1].head.weight.fill_(float("nan"))
     with pytest.raises(DivergenceError, match="scores"):
         cohort.by_member(cohort.scoring(Population(policies))())
+
+
+def test_the_runs_of_settings_are_trained_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "smoke", CONFIG)
+    settings = seeds_of("smoke", range(3, 5), device="cpu")
+    train_together(settings, tmp_path, Observer())
+    begun = Interrupter()
+    for setting in settings:
+        run = RunDirectory.create(tmp_path / "runs", config_of(setting))
+        with run.lock():
+            cohort.train(run, everything(run.config), begun)
+    assert begun.steps == 10**9  # nothing was left to do
+
+
+def test_files_of_earlier_stages_are_written_before_a_divergence_is_told(tmp_path: Path) -> None:
+    wild = replace(CONFIG, refresh=replace(CONFIG.refresh, learning_rate=1e20))
+    these = runs(tmp_path, wild)
+    with pytest.raises(StageDivergedError, match=r"^refresh-cw after step \d+"):
+        cohort.execute(these, stages(wild), Observer())
+    for run in these:
+        again = RunDirectory.open(run.path)
+        names = [entry["name"] for entry in again.checkpoints]
+        assert names[:2] == [BASE, "cw"]
+        assert not again.keep_sound_checkpoints()

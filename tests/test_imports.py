@@ -18,6 +18,7 @@ FLOW = [
         "parameters",
         "shards",
         "checkpoints",
+        "derivatives",
         "curvature",
         "bounds",
         "domains",
@@ -61,6 +62,7 @@ APART = {
     "grpo": {"exact", "pretrain"},
     "exact": {"rollout", "grpo", "pretrain"},
     "bounds": {"torch", *FLOW[: FLOW.index("bounds")]},
+    "derivatives": {"domains", "model", "exact"},
     "curvature": {"domains", "model", "exact"},
     # An analysis is pointed at any module and loss: it knows no policy, no run and no trainer.
     "analysis": {"model", "exact", "rollout", "grpo", "config", "training", "runs", "pipeline"},

@@ -8,7 +8,7 @@ import torch
 from tests.test_population import MODEL, SEEDS, WARM_START, start
 from toymdrl import cohort, pipeline, population, training
 from toymdrl.course import warm_start
-from toymdrl.curvature import FixedLoss, Hessian, gradient, value
+from toymdrl.curvature import FixedLoss, Hessian, Loss, gradient, value
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.exact import ExpectedReward
 from toymdrl.grpo import GRPOConfig
@@ -76,30 +76,46 @@ def test_recorded_scores_follow_the_weights(device: str) -> None:
             assert ours == pytest.approx(theirs, abs=1e-6)
 
 
+def unrecorded(objective: ExpectedReward) -> Loss:
+    """The loss that `points` makes a fixed one of."""
+    return lambda policy: (-100 * part for part in objective.parts(policy))
+
+
+@pytest.fixture
+def as_if_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fixed loss takes the way of a GPU wherever it is; on the CPU its replays then do the work each time."""
+    monkeypatch.setattr("toymdrl.derivatives.records", lambda _: True)
+
+
+@pytest.mark.usefixtures("as_if_recorded")
 @on_every_device
 def test_a_fixed_loss_is_measured_wherever_the_parameters_are(device: str) -> None:
     here, there = start(3), start(3).to(device)
-    loss = points(ExpectedReward(problems(DOMAINS["code"], "eval").subset(slice(100))))
+    objective = ExpectedReward(problems(DOMAINS["code"], "eval").subset(slice(100)))
+    loss = points(objective)
     assert isinstance(loss, FixedLoss)
+    plain = unrecorded(objective)
     vectors = torch.randn(3, len(read(here)), generator=stream("vectors"), dtype=torch.float64)
     for place in (read(here), read(here) + 0.01 * vectors[0], read(here)):
         with at(here, place), at(there, place.to(device)):
-            assert value(there, loss) == pytest.approx(value(here, loss), rel=1e-9)
-            torch.testing.assert_close(gradient(there, loss).cpu(), gradient(here, loss))
+            assert value(there, loss) == pytest.approx(value(here, plain), rel=1e-9)
+            torch.testing.assert_close(gradient(there, loss).cpu(), gradient(here, plain))
             bent = Hessian(there, loss) @ vectors[1:].T.to(device)
-            torch.testing.assert_close(bent.cpu(), Hessian(here, loss) @ vectors[1:].T)
+            torch.testing.assert_close(bent.cpu(), Hessian(here, plain) @ vectors[1:].T)
 
 
+@pytest.mark.usefixtures("as_if_recorded")
 @on_every_device
 def test_a_fixed_loss_serves_another_module_and_moved_parameters(device: str) -> None:
-    loss = points(ExpectedReward(problems(DOMAINS["math"], "eval").subset(slice(50))))
+    objective = ExpectedReward(problems(DOMAINS["math"], "eval").subset(slice(50)))
+    loss, plain = points(objective), unrecorded(objective)
     one, two = start(3).to(device), start(4).to(device)
     for policy in (one, one, two, one):
-        assert value(policy, loss) == pytest.approx(value(copy.deepcopy(policy).cpu(), loss), rel=1e-9)
+        assert value(policy, loss) == pytest.approx(value(copy.deepcopy(policy).cpu(), plain), rel=1e-9)
     with torch.no_grad():
         for parameter in one.parameters():
             parameter.data = parameter.data * 0.5  # elsewhere in memory
-    assert value(one, loss) == pytest.approx(value(copy.deepcopy(one).cpu(), loss), rel=1e-9)
+    assert value(one, loss) == pytest.approx(value(copy.deepcopy(one).cpu(), plain), rel=1e-9)
 
 
 @on_every_device

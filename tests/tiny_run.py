@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from toymdrl import pipeline
+from toymdrl import cohort, pipeline
 from toymdrl.claims import claims
 from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
 from toymdrl.grpo import GRPOConfig
 from toymdrl.model import ModelConfig, Policy
-from toymdrl.pipeline import Observer, Stage, execute, stages
+from toymdrl.pipeline import Observer, Stage, stages
 from toymdrl.pretrain import WarmStartConfig
 from toymdrl.runs import RunDirectory
 
@@ -66,7 +66,7 @@ def make_quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def finish(out: Path, config: RunConfig = TINY, observer: Observer | None = None) -> RunDirectory:
     run = RunDirectory.create(out, config)
     with run.lock():
-        execute(run, stages(config), observer or Observer())
+        cohort.train(run, stages(config), observer or Observer())
         run.write_results(claims(config, run.checkpoints, None))
     return run
 

@@ -1,20 +1,16 @@
-"""Gradient, Hessian and Fisher products of any scalar loss of any torch module's parameters; knows nothing of RL.
+"""Curvature of any scalar loss of any torch module: Hessian and Fisher products, eigenpairs; knows nothing of RL.
 
-A loss is a function of the module. It returns a scalar, or yields several that sum to it, each from a forward pass of
-its own: chunks of the data, so that memory does not grow with it. Two ways to a Hessian-vector product:
+Losses, and their values and gradients, are those of derivatives.py. Two ways to a Hessian-vector product:
 
 - `keep_graph=True`: the gradient's graph is built once and every product walks back through it: about two gradients a
   product, memory in proportion to the data;
 - `keep_graph=False`: each product builds and frees one chunk's graph after another: about four gradients, memory of one
   chunk.
 
-On a GPU a product of a small model is thousands of small operations, and launching them costs more than doing them. A
-`FixedLoss` promises that they are always the same; they are then recorded once and replayed, and both ways are one.
-
-Vectors are flat, in the order of `parameters.trainable`.
+On a GPU the products of a `FixedLoss` are replays of the second way.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,195 +20,41 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.special import roots_jacobi
 from torch import Tensor, nn
 
+from toymdrl.derivatives import (
+    CurvatureError,
+    FixedLoss,
+    Loss,
+    check,
+    gradient,
+    gradient_of,
+    parts,
+    product_in_chunks,
+    second,
+    value,
+)
 from toymdrl.parameters import at, flatten, read, trainable
-from toymdrl.replay import Replay
 
-Loss = Callable[[Any], Tensor | Iterable[Tensor]]
-"""Of a module: a scalar with graph, or several that sum to the loss."""
-
+# What a measurement needs beside curvature comes from the same place.
+__all__ = [
+    "CurvatureError",
+    "Eigenpairs",
+    "FixedLoss",
+    "Hessian",
+    "Loss",
+    "SegmentHessian",
+    "check",
+    "fisher_diagonal",
+    "fisher_product",
+    "gradient",
+    "parts",
+    "path_quadrature",
+    "residuals",
+    "top_eigenpairs",
+    "value",
+]
 
 SMALLEST_KRYLOV_SPACE = 10
 """Lanczos vectors for the smallest problems; twice the pairs for others."""
-
-
-class CurvatureError(ValueError):
-    """A loss or module that has no curvature to speak of; the message says what to do."""
-
-
-class FixedLoss:
-    """A loss that does the same operations on the same tensors wherever the parameters are, and draws nothing.
-
-    On a GPU its value, gradient and Hessian products are recorded at first use, and replayed wherever the parameters
-    are from then on; see replay.py for what such a loss may not do. Elsewhere it is a loss like any other.
-
-    Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> from toymdrl import gradient
-        >>> from toymdrl.curvature import FixedLoss
-        >>> bowl = nn.Linear(2, 1, bias=False)
-        >>> _ = nn.init.ones_(bowl.weight)
-        >>> gradient(bowl, FixedLoss(lambda module: module.weight.square().sum() / 2))
-        tensor([1., 1.])
-    """
-
-    def __init__(self, loss: Loss) -> None:
-        self._loss = loss
-        self._recorded: _Recorded | None = None
-
-    def __call__(self, module: Any) -> Tensor | Iterable[Tensor]:
-        """As the loss that it was made of."""
-        return self._loss(module)
-
-    def recorded(self, module: nn.Module) -> "_Recorded | None":
-        """Its replays for this module; None where nothing is recorded."""
-        if trainable(module)[0].device.type != "cuda":
-            return None
-        if self._recorded is None or not self._recorded.serves(module):
-            self._recorded = _Recorded(module, self._loss)
-        return self._recorded
-
-
-class _Recorded:
-    """Value, gradient and Hessian products of one loss of one module on a GPU."""
-
-    def __init__(self, module: nn.Module, loss: Loss) -> None:
-        self._module, self._loss = module, loss
-        self._places = self._where(module)
-        self._vector = torch.zeros_like(read(module))
-        device = self._vector.device
-        self._value = Replay(self._sum, device)
-        self._gradient = Replay(self._slope, device)
-        self._product = Replay(self._bend, device)
-
-    @staticmethod
-    def _where(module: nn.Module) -> list[int]:
-        return [parameter.data_ptr() for parameter in trainable(module)]
-
-    def serves(self, module: nn.Module) -> bool:
-        """Whether this is the module, its parameters still in the memory that the recordings read."""
-        return module is self._module and self._places == self._where(module)
-
-    def value(self) -> float:
-        """The loss."""
-        return float(self._value())
-
-    def gradient(self) -> Tensor:
-        """Its gradient, (coordinates,)."""
-        return self._gradient().clone()
-
-    def product(self, vector: Tensor) -> Tensor:
-        """H v, (coordinates,)."""
-        self._vector.copy_(vector)
-        return self._product().clone()
-
-    @torch.no_grad()
-    def _sum(self) -> Tensor:
-        return torch.stack([part.double() for part in parts(self._loss, self._module)]).sum()
-
-    def _slope(self) -> Tensor:
-        return _total_gradient(self._module, self._loss)
-
-    def _bend(self) -> Tensor:
-        return _product_in_chunks(self._module, self._loss, self._vector)
-
-
-def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
-    """The scalars that sum to a loss.
-
-    Raises:
-        CurvatureError: it is no function.
-    """
-    if not callable(loss):
-        raise CurvatureError("the loss must be a function of the module: lambda module: …")
-    value = loss(module)
-    yield from (value,) if isinstance(value, Tensor) else value
-
-
-@torch.no_grad()
-def value(module: nn.Module, loss: Loss) -> float:
-    """The loss, without graph."""
-    if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
-        return recorded.value()
-    return sum(float(part) for part in parts(loss, module))
-
-
-def check(module: nn.Module, loss: Loss) -> None:
-    """Refuse a random loss.
-
-    Raises:
-        CurvatureError: the module is in train mode and has dropout.
-    """
-    if isinstance(loss, FixedLoss) or not any(each.training for each in module.modules()):
-        return
-    with torch.no_grad():
-        one, two = next(parts(loss, module)), next(parts(loss, module))
-    if not torch.equal(one, two):
-        raise CurvatureError("two evaluations of the loss differ (dropout in train mode?); call module.eval() first")
-
-
-def _gradient(part: Tensor, module: nn.Module, *, create_graph: bool = False) -> Tensor:
-    advice = "the loss must be a scalar computed from the module's parameters, without detach or no_grad"
-    if part.dim():
-        raise CurvatureError(f"{advice}; it has shape {tuple(part.shape)}: take its mean")
-    if not part.requires_grad:
-        raise CurvatureError(advice)
-    parameters = trainable(module)
-    pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
-    if all(piece is None for piece in pieces):
-        raise CurvatureError(advice)
-    return flatten([torch.zeros_like(p) if g is None else g for p, g in zip(parameters, pieces, strict=True)])
-
-
-def _second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
-    """Gradient of a first derivative."""
-    try:
-        pieces = torch.autograd.grad(slope, trainable(module), retain_graph=retain_graph, materialize_grads=True)
-    except RuntimeError as error:
-        if "inplace operation" in str(error):
-            raise CurvatureError("the parameters have changed since; make a new Hessian where they are now") from error
-        if "derivative" not in str(error):
-            raise
-        raise CurvatureError(
-            "a kernel of this module has no second derivative (fused attention, most likely); load a Hugging Face "
-            'model with attn_implementation="eager"'
-        ) from error
-    return flatten(pieces)
-
-
-def gradient(module: nn.Module, loss: Loss) -> Tensor:
-    """Gradient of the loss, (coordinates,).
-
-    Example:
-        >>> import torch
-        >>> from torch import nn
-        >>> from toymdrl import gradient
-        >>> bowl = nn.Linear(2, 1, bias=False)
-        >>> _ = nn.init.ones_(bowl.weight)
-        >>> gradient(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
-        tensor([1., 3.])
-    """
-    if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
-        return recorded.gradient()
-    check(module, loss)
-    return _total_gradient(module, loss)
-
-
-def _total_gradient(module: nn.Module, loss: Loss) -> Tensor:
-    total = torch.zeros_like(read(module))
-    for part in parts(loss, module):
-        total += _gradient(part, module)
-    return total
-
-
-def _product_in_chunks(module: nn.Module, loss: Loss, vector: Tensor) -> Tensor:
-    """H v, with the graph of one part of the loss at a time."""
-    total = torch.zeros_like(vector)
-    for part in parts(loss, module):
-        slope = _gradient(part, module, create_graph=True)
-        if slope.requires_grad:  # a loss linear in the parameters has a gradient without graph
-            total += _second(slope @ vector, module, retain_graph=False)
-    return total
 
 
 class Hessian:
@@ -236,7 +78,7 @@ class Hessian:
         self._loss = loss
         self._recorded = loss.recorded(module) if isinstance(loss, FixedLoss) else None
         keep_graph = keep_graph and not self._recorded
-        self._graph = [_gradient(p, module, create_graph=True) for p in parts(loss, module)] if keep_graph else None
+        self._graph = [gradient_of(p, module, create_graph=True) for p in parts(loss, module)] if keep_graph else None
 
     @property
     def gradient(self) -> Tensor:
@@ -259,11 +101,11 @@ class Hessian:
         if self._recorded:
             return self._recorded.product(vector)
         if self._graph is None:
-            return _product_in_chunks(self.module, self._loss, vector)
+            return product_in_chunks(self.module, self._loss, vector)
         total = torch.zeros_like(vector)
         for each in self._graph:
             if each.requires_grad:
-                total += _second(each @ vector, self.module, retain_graph=True)
+                total += second(each @ vector, self.module, retain_graph=True)
         return total
 
 
@@ -406,6 +248,6 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
     """
     total, samples = torch.zeros_like(read(module)), 0
     for logp in parts(logprobs, module):
-        total += _gradient(logp, module).square()
+        total += gradient_of(logp, module).square()
         samples += 1
     return total / samples

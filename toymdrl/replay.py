@@ -16,6 +16,11 @@ import torch
 T = TypeVar("T")
 
 
+def records(device: torch.device) -> bool:
+    """Whether work on a device is recorded."""
+    return device.type == "cuda"
+
+
 @cache
 def _pool(device: torch.device) -> tuple[Any, torch.cuda.CUDAGraph]:
     """The memory that all recordings share, since each needs it only while it is replayed; and what keeps it alive."""
@@ -47,7 +52,7 @@ class Replay(Generic[T]):
 
     def __call__(self) -> T:
         """Do the work."""
-        if self._device.type != "cuda":
+        if not records(self._device):
             return self._work()
         if not self._called:
             return self._first()

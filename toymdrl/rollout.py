@@ -68,9 +68,13 @@ def decode(policy: Policy, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Ten
 
 
 def grade(these: Problems, answers: Tensor) -> Tensor:
-    """Rewards of answers (problems, group, answer_length), (problems, group), on the answers' device."""
-    facts = these.facts.to(answers.device).unsqueeze(1).expand(-1, answers.shape[1], -1)
-    return these.domain.reward(facts.flatten(0, 1), answers.flatten(0, 1)).view(answers.shape[:2])
+    """Rewards of answers (problems, group, answer_length), (problems, group), on the answers' device.
+
+    They are graded on the problems' device.
+    """
+    facts = these.facts.unsqueeze(1).expand(-1, answers.shape[1], -1).flatten(0, 1)
+    rewards = these.domain.reward(facts, answers.flatten(0, 1).to(facts.device))
+    return rewards.view(answers.shape[:2]).to(answers.device)
 
 
 @torch.no_grad()

@@ -33,7 +33,7 @@ from toymdrl.provenance import provenance, source_digest
 SCHEMA = 1
 SOURCES = (
     *("vocab.py", "streams.py", "domains", "forest.py", "model.py", "rollout.py", "grpo.py", "pretrain.py"),
-    *("exact.py", "training.py", "pipeline.py"),
+    *("exact.py", "training.py", "pipeline.py", "replay.py", "draws.py", "population.py", "cohort.py"),
 )
 """The source files that decide a run's numbers."""
 

@@ -20,7 +20,7 @@ from toymdrl.rollout import answer_log_policy, sample
 from toymdrl.runs import RunDirectory, code
 from toymdrl.streams import stream
 
-SOURCES = ("parameters.py", "curvature.py", "bounds", "analysis", "subject.py", "explain.py")
+SOURCES = ("parameters.py", "derivatives.py", "curvature.py", "bounds", "analysis", "subject.py", "explain.py")
 """The source files, besides the run's, that decide an analysis."""
 CW_SHARE = 16
 """A CW problem is 512 answers: where others take n prompts it takes n / 16."""

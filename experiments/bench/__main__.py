@@ -24,18 +24,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m experiments.bench", description=DESCRIPTION)
     parser.add_argument("--rivals", type=Path, metavar="PYTHON", help="interpreter that has curvlinops and PyHessian")
     rivals = parser.parse_args().rivals
-    plan = [(sys.executable, name) for name in ("steps.py", "grpo_step.py", "growth.py", "laptop_run.py", "workers.py")]
+    names = ["steps", "grpo_step", "growth", "laptop_run", "workers"] + ["population"] * torch.cuda.is_available()
+    plan = [[sys.executable, "-m", f"experiments.bench.{name}"] for name in names]
     if rivals:
-        plan.append((str(rivals), "curvature.py"))
-    if torch.cuda.is_available():
-        plan.append((sys.executable, "population.py"))
+        plan.append([str(rivals), str(HERE / "curvature.py")])  # an environment without this package
     failed = 0
-    for python, name in [*plan, (sys.executable, "page.py")]:
-        print(f"== {name}", flush=True)
-        more = ["--result", str(HERE.parent / "results" / "bench_population.json")] * (name == "population.py")
+    for command in [*plan, [sys.executable, "-m", "experiments.bench.page"]]:
+        print(f"== {command[-1]}", flush=True)
         # numpy's own threads would take the cores from torch's; the command line turns them off as well.
         alone = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        failed |= subprocess.run([python, str(HERE / name), *more], env=alone, check=False).returncode != 0
+        failed |= subprocess.run(command, env=alone, check=False, cwd=HERE.parents[1]).returncode != 0
     return int(failed)
 
 

@@ -34,8 +34,6 @@ RESULTS = Path(__file__).parents[1] / "results"
 SEEDS = (1, 16, 128)
 ANALYSED = range(10, 20)
 """The seeds of the committed claims."""
-MOST = {"1 seed": 5, "16 seeds": 10, "128 seeds": 60, "analysis of 10 seeds": 180}
-"""Seconds."""
 
 
 def run_operations(config: RunConfig) -> int:

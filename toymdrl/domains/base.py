@@ -46,8 +46,8 @@ class Domain(Protocol):
     def reward(self, facts: Tensor, answers: Tensor) -> Tensor:
         """Reward in [0, 1] of one answer a row: facts (rows, facts), answers (rows, answer_length) to (rows,).
 
-        Tokens after the first EOS are not looked at. Answers are graded where they are sampled, so make new tensors on
-        the device of the answers, and let no value decide what is computed: a GPU records the operations once.
+        Tokens after the first EOS are not looked at. A GPU records the operations once and replays them: make new
+        tensors on the answers' device, and let no value decide what is computed (no `if`, no boolean index, no `item`).
         """
 
     def candidates(self, facts: Tensor) -> Tensor:

@@ -1,0 +1,211 @@
+"""Value, gradient and Hessian product of any scalar loss of any torch module's parameters; knows nothing of RL.
+
+A loss is a function of the module. It returns a scalar, or yields several that sum to it, each from a forward pass of
+its own: chunks of the data, so that memory does not grow with it. Vectors are flat, in the order of
+`parameters.trainable`.
+
+On a GPU a product of a small model is thousands of small operations, and launching them costs more than doing them. A
+`FixedLoss` promises that they are always the same; they are then recorded once and replayed.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from toymdrl.parameters import flatten, read, trainable
+from toymdrl.replay import Replay, records
+
+Loss = Callable[[Any], Tensor | Iterable[Tensor]]
+"""Of a module: a scalar with graph, or several that sum to the loss."""
+
+
+class CurvatureError(ValueError):
+    """A loss or module that has no curvature to speak of; the message says what to do."""
+
+
+class FixedLoss:
+    """A loss that does the same operations on the same tensors wherever the parameters are, and draws nothing.
+
+    On a GPU its value, gradient and Hessian products are recorded at first use, and replayed wherever the parameters
+    are from then on; see replay.py for what such a loss may not do. Elsewhere it is a loss like any other.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from toymdrl import gradient
+        >>> from toymdrl.curvature import FixedLoss
+        >>> bowl = nn.Linear(2, 1, bias=False)
+        >>> _ = nn.init.ones_(bowl.weight)
+        >>> gradient(bowl, FixedLoss(lambda module: module.weight.square().sum() / 2))
+        tensor([1., 1.])
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self._loss = loss
+        self._recorded: _Recorded | None = None
+
+    def __call__(self, module: Any) -> Tensor | Iterable[Tensor]:
+        """As the loss that it was made of."""
+        return self._loss(module)
+
+    def recorded(self, module: nn.Module) -> "_Recorded | None":
+        """Its replays for this module; None where nothing is recorded."""
+        if not records(trainable(module)[0].device):
+            return None
+        if self._recorded is None or not self._recorded.serves(module):
+            self._recorded = _Recorded(module, self._loss)
+        return self._recorded
+
+
+class _Recorded:
+    """Value, gradient and Hessian products of one loss of one module on a GPU."""
+
+    def __init__(self, module: nn.Module, loss: Loss) -> None:
+        self._module, self._loss = module, loss
+        self._places = self._where(module)
+        self._vector = torch.zeros_like(read(module))
+        device = self._vector.device
+        self._value = Replay(self._sum, device)
+        self._gradient = Replay(self._slope, device)
+        self._product = Replay(self._bend, device)
+
+    @staticmethod
+    def _where(module: nn.Module) -> list[int]:
+        return [parameter.data_ptr() for parameter in trainable(module)]
+
+    def serves(self, module: nn.Module) -> bool:
+        """Whether this is the module, its parameters still in the memory that the recordings read."""
+        return module is self._module and self._places == self._where(module)
+
+    def value(self) -> float:
+        """The loss."""
+        return float(self._value())
+
+    def gradient(self) -> Tensor:
+        """Its gradient, (coordinates,)."""
+        return self._gradient().clone()
+
+    def product(self, vector: Tensor) -> Tensor:
+        """H v, (coordinates,)."""
+        self._vector.copy_(vector)
+        return self._product().clone()
+
+    @torch.no_grad()
+    def _sum(self) -> Tensor:
+        return torch.stack([part.double() for part in parts(self._loss, self._module)]).sum()
+
+    def _slope(self) -> Tensor:
+        return total_gradient(self._module, self._loss)
+
+    def _bend(self) -> Tensor:
+        return product_in_chunks(self._module, self._loss, self._vector)
+
+
+def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
+    """The scalars that sum to a loss.
+
+    Raises:
+        CurvatureError: it is no function.
+    """
+    if not callable(loss):
+        raise CurvatureError("the loss must be a function of the module: lambda module: …")
+    value = loss(module)
+    yield from (value,) if isinstance(value, Tensor) else value
+
+
+@torch.no_grad()
+def value(module: nn.Module, loss: Loss) -> float:
+    """The loss, without graph."""
+    if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
+        return recorded.value()
+    return sum(float(part) for part in parts(loss, module))
+
+
+def check(module: nn.Module, loss: Loss) -> None:
+    """Refuse a random loss.
+
+    Raises:
+        CurvatureError: the module is in train mode and has dropout.
+    """
+    if isinstance(loss, FixedLoss) or not any(each.training for each in module.modules()):
+        return
+    with torch.no_grad():
+        one, two = next(parts(loss, module)), next(parts(loss, module))
+    if not torch.equal(one, two):
+        raise CurvatureError("two evaluations of the loss differ (dropout in train mode?); call module.eval() first")
+
+
+def gradient_of(part: Tensor, module: nn.Module, *, create_graph: bool = False) -> Tensor:
+    """Gradient of one scalar, (coordinates,).
+
+    Raises:
+        CurvatureError: it is no scalar, or no function of the parameters.
+    """
+    advice = "the loss must be a scalar computed from the module's parameters, without detach or no_grad"
+    if part.dim():
+        raise CurvatureError(f"{advice}; it has shape {tuple(part.shape)}: take its mean")
+    if not part.requires_grad:
+        raise CurvatureError(advice)
+    parameters = trainable(module)
+    pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
+    if all(piece is None for piece in pieces):
+        raise CurvatureError(advice)
+    return flatten([torch.zeros_like(p) if g is None else g for p, g in zip(parameters, pieces, strict=True)])
+
+
+def second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
+    """Gradient of a first derivative, (coordinates,).
+
+    Raises:
+        CurvatureError: a kernel has no second derivative, or the parameters have changed since its graph was built.
+    """
+    try:
+        pieces = torch.autograd.grad(slope, trainable(module), retain_graph=retain_graph, materialize_grads=True)
+    except RuntimeError as error:
+        if "inplace operation" in str(error):
+            raise CurvatureError("the parameters have changed since; make a new Hessian where they are now") from error
+        if "derivative" not in str(error):
+            raise
+        raise CurvatureError(
+            "a kernel of this module has no second derivative (fused attention, most likely); load a Hugging Face "
+            'model with attn_implementation="eager"'
+        ) from error
+    return flatten(pieces)
+
+
+def gradient(module: nn.Module, loss: Loss) -> Tensor:
+    """Gradient of the loss, (coordinates,).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from toymdrl import gradient
+        >>> bowl = nn.Linear(2, 1, bias=False)
+        >>> _ = nn.init.ones_(bowl.weight)
+        >>> gradient(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
+        tensor([1., 3.])
+    """
+    if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
+        return recorded.gradient()
+    check(module, loss)
+    return total_gradient(module, loss)
+
+
+def total_gradient(module: nn.Module, loss: Loss) -> Tensor:
+    """Gradient of the loss, its parts one after another, (coordinates,)."""
+    total = torch.zeros_like(read(module))
+    for part in parts(loss, module):
+        total += gradient_of(part, module)
+    return total
+
+
+def product_in_chunks(module: nn.Module, loss: Loss, vector: Tensor) -> Tensor:
+    """H v, with the graph of one part of the loss at a time, (coordinates,)."""
+    total = torch.zeros_like(vector)
+    for part in parts(loss, module):
+        slope = gradient_of(part, module, create_graph=True)
+        if slope.requires_grad:  # a loss linear in the parameters has a gradient without graph
+            total += second(slope @ vector, module, retain_graph=False)
+    return total
