@@ -69,6 +69,8 @@ EXPLAINED: dict[str, str] = {
     "curvature.py: constant 'True' in 'for place, share in zip": LENGTHS,
     "curvature.py: constant 'True' in 'for value, vector in zip": LENGTHS,
     "derivatives.py: constant 'True' in 'return flatten([torch.zeros_like(p)": LENGTHS,
+    "derivatives.py: constant '0' in 'if not records(": "all parameters are on one device",
+    "derivatives.py: boolean 'isinstance(loss, FixedLoss) or": "a fixed loss passes the check too, for two evaluations",
     "curvature.py: constant '0.001' in 'hessian: Hessian": DEFAULT,
     "curvature.py: constant 'False' in '@dataclass": "eigenpairs are not compared",
     "curvature.py: constant 'True' in '@dataclass": FROZEN,

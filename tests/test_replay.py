@@ -111,10 +111,17 @@ def test_a_fixed_loss_serves_another_module_and_moved_parameters(device: str) ->
     loss, plain = points(objective), unrecorded(objective)
     one, two = start(3).to(device), start(4).to(device)
     for policy in (one, one, two, one):
+        recorded = loss.recorded(policy)
+        assert recorded is not None
+        assert recorded.serves(policy)
+        assert not recorded.serves(two if policy is one else one)
+        assert loss.recorded(policy) is recorded
         assert value(policy, loss) == pytest.approx(value(copy.deepcopy(policy).cpu(), plain), rel=1e-9)
     with torch.no_grad():
         for parameter in one.parameters():
             parameter.data = parameter.data * 0.5  # elsewhere in memory
+    assert recorded is not None
+    assert not recorded.serves(one)
     assert value(one, loss) == pytest.approx(value(copy.deepcopy(one).cpu(), plain), rel=1e-9)
 
 

@@ -26,7 +26,7 @@ CW_SHARE = 16
 """A CW problem is 512 answers: where others take n prompts it takes n / 16."""
 
 
-def points(objective: ExpectedReward) -> Loss:
+def points(objective: ExpectedReward) -> FixedLoss:
     """The loss -100 J, in points."""
     return FixedLoss(lambda policy: (-100 * part for part in objective.parts(policy)))
 
