@@ -60,7 +60,7 @@ def gpu_lines() -> list[str]:
         f"Whole runs with controls, scores and files, all seeds of a row as one population, on torch "
         f"{machine['versions']['torch']}, CUDA {machine['cuda']}, driver {machine['driver']}. The share is of "
         f"{most / 1e12:.0f} TFLOP/s, the fastest large float32 product. The ten are the seeds of "
-        f"[REPRODUCTION.md](REPRODUCTION.md), analysed by {analysis['workers']} processes that share the device: "
+        f"REPRODUCTION.md, analysed by {analysis['workers']} processes that share the device: "
         f"{len(analysis['verdicts']) - len(disagreements())} of {len(analysis['verdicts'])} verdicts are the CPU's.",
     ]
 
