@@ -20,13 +20,13 @@ from experiments.evidence import Row, Rule, interval, rule_table
 from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.conflict import project, random_basis
 from toymdrl.analysis.rollback import chosen, top_coordinates
-from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
-from toymdrl.model import Policy
 from toymdrl.parameters import read, write
-from toymdrl.pipeline import evaluate, load_policy
+from toymdrl.policy.model import Policy
+from toymdrl.runs.config import RunConfig
+from toymdrl.runs.pipeline import evaluate, load_policy
 from toymdrl.subject import Subject
-from toymdrl.training import copy_policy
+from toymdrl.training.stage import copy_policy
 
 TITLE = "Causality: the later domains kept out of the conflict subspace"
 SECONDS = 60.0

@@ -24,8 +24,8 @@ from experiments.stage import Setting, config_of, run_of, seeds_of
 from toymdrl import claims as paper
 from toymdrl.analysis import rollback
 from toymdrl.explain import Explanation, explain
-from toymdrl.pipeline import Observer
-from toymdrl.runs import Checkpoint
+from toymdrl.runs.directory import Checkpoint
+from toymdrl.runs.pipeline import Observer
 
 TITLE = "The claims"
 SECONDS = 270.0

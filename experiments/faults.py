@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from experiments.trials import KINDS, Bench, Trial
 from toymdrl.files import write_atomically
-from toymdrl.provenance import source_digest
+from toymdrl.runs.provenance import source_digest
 
 HERE = Path(__file__).parent
 PAGE = HERE / "FAULTS.md"

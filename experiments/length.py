@@ -24,10 +24,10 @@ from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.conflict import project
 from toymdrl.curvature import Hessian
 from toymdrl.domains import DOMAINS
-from toymdrl.exact import ExpectedReward
-from toymdrl.model import Policy
 from toymdrl.parameters import at
-from toymdrl.pipeline import evaluate, load_policy
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import Policy
+from toymdrl.runs.pipeline import evaluate, load_policy
 from toymdrl.style import COLOURS, FAINT, STYLE
 from toymdrl.subject import Subject, points, some
 

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from toymdrl import grpo
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, Policy
 from toymdrl.parameters import flatten, trainable, unflatten
-from toymdrl.rollout import answer_log_policy, choose, sample
+from toymdrl.policy.model import DivergenceError, Policy
+from toymdrl.policy.rollout import answer_log_policy, choose, sample
 from toymdrl.streams import stream
-from toymdrl.training import Training, copy_policy
+from toymdrl.training import grpo
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.stage import Training, copy_policy
 
 Combine = Callable[[Tensor, torch.Generator], Tensor]
 """Gradients of the domains' losses, weighted by their prompts, (domains, coordinates), to one, (coordinates,)."""

@@ -20,8 +20,8 @@ from scipy import stats
 from experiments.evidence import Row, Rule, holm, interval, rule_table, sign_flip
 from experiments.stage import Setting, config_of, expansion, run_of, seeds_of, train
 from toymdrl.domains import DOMAINS
-from toymdrl.model import Policy
-from toymdrl.pipeline import BASE, evaluate, load_policy
+from toymdrl.policy.model import Policy
+from toymdrl.runs.pipeline import BASE, evaluate, load_policy
 
 TITLE = "All 24 orders"
 SECONDS = 60.0

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from toymdrl.analysis import conflict, damage
-from toymdrl.checkpoints import as_vector, read_checkpoints
+from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.curvature import Hessian, Loss, residuals, top_eigenpairs
 from toymdrl.parameters import at
 from toymdrl.streams import stream

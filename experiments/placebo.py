@@ -21,15 +21,15 @@ from torch import Tensor
 
 from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
 from experiments.stage import Setting, config_of, run_of, seeds_of, train
-from toymdrl import grpo
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import Policy
 from toymdrl.parameters import at, flatten, read, unflatten
-from toymdrl.pipeline import evaluate, load_policy
-from toymdrl.rollout import choose, sample
+from toymdrl.policy.model import Policy
+from toymdrl.policy.rollout import choose, sample
+from toymdrl.runs.pipeline import evaluate, load_policy
 from toymdrl.streams import stream
-from toymdrl.training import Training, copy_policy
+from toymdrl.training import grpo
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.stage import Training, copy_policy
 
 TITLE = "Placebo: harm by updates that learn nothing"
 SECONDS = 15.0

@@ -26,9 +26,9 @@ from torch import Tensor
 from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
 from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.edits import FORMATS, edit_of
-from toymdrl.model import Policy
 from toymdrl.parameters import at, read, write
-from toymdrl.pipeline import BASE, load_policy
+from toymdrl.policy.model import Policy
+from toymdrl.runs.pipeline import BASE, load_policy
 from toymdrl.style import FAINT, STYLE
 
 TITLE = "Sparse edits and number formats"

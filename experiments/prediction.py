@@ -22,11 +22,11 @@ from experiments.stage import Setting, config_of, expansion, run_of, seeds_of, t
 from toymdrl.analysis.cosines import cosine
 from toymdrl.curvature import gradient
 from toymdrl.domains import DOMAINS
-from toymdrl.exact import ExpectedReward
-from toymdrl.grpo import learning_rate
 from toymdrl.parameters import read
-from toymdrl.pipeline import evaluate, load_policy
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.runs.pipeline import evaluate, load_policy
 from toymdrl.subject import points, some
+from toymdrl.training.grpo import learning_rate
 
 TITLE = "Prediction before the fact"
 SECONDS = 60.0

@@ -24,8 +24,8 @@ from scipy import stats
 
 from experiments.evidence import Row, Rule, interval, rule_table
 from experiments.stage import Setting, config_of, expansion, run_of, seeds_of, train
-from toymdrl.model import DivergenceError
-from toymdrl.pipeline import BASE, evaluate, load_policy
+from toymdrl.policy.model import DivergenceError
+from toymdrl.runs.pipeline import BASE, evaluate, load_policy
 from toymdrl.style import COLOURS, FAINT, INK, STYLE
 
 TITLE = "The map of the regime"

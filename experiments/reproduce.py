@@ -25,11 +25,11 @@ from experiments.stage import train_together
 from experiments.tasks import Task, TasksFailed, perform_all, question
 from toymdrl.claims import PAPER
 from toymdrl.cli import QUESTIONS
-from toymdrl.config import PRESETS, ConfigError, RunConfig, validate
 from toymdrl.files import write_atomically
-from toymdrl.pipeline import everything, prepare
-from toymdrl.progress import Terminal
-from toymdrl.provenance import provenance
+from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, validate
+from toymdrl.runs.pipeline import everything, prepare
+from toymdrl.runs.progress import Terminal
+from toymdrl.runs.provenance import provenance
 
 HERE = Path(__file__).parent
 CLAIMS = "claims"

@@ -27,12 +27,12 @@ from experiments.evidence import Row, Rule, cell, holm, interval, rule_table, si
 from experiments.mixture import mix, total
 from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.rollback import chosen, top_coordinates
-from toymdrl.model import Policy
 from toymdrl.parameters import at, read
-from toymdrl.pipeline import BASE, evaluate, load_policy
+from toymdrl.policy.model import Policy
+from toymdrl.runs.pipeline import BASE, evaluate, load_policy
 from toymdrl.style import FAINT, INK, STYLE
 from toymdrl.subject import Subject
-from toymdrl.training import copy_policy
+from toymdrl.training.stage import copy_policy
 
 TITLE = "Rivals of refresh and rollback"
 SECONDS = 100.0

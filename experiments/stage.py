@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from toymdrl import cohort
-from toymdrl.config import PRESETS, RunConfig, validate
 from toymdrl.curvature import Hessian, gradient
-from toymdrl.exact import ExpectedReward
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import Policy
 from toymdrl.parameters import read
-from toymdrl.pipeline import Observer, Stage, everything, prepare
-from toymdrl.runs import RunDirectory
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import Policy
+from toymdrl.runs import cohort
+from toymdrl.runs.config import PRESETS, RunConfig, validate
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import Observer, Stage, everything, prepare
 from toymdrl.subject import points, some
-from toymdrl.training import copy_policy, reinforce
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.stage import copy_policy, reinforce
 
 Setting = dict[str, Any]
 """What one task measures, in JSON types; always with "seed" and "preset", and with "device" where it is not the CPU."""

@@ -22,10 +22,10 @@ from types import CodeType, FunctionType, ModuleType
 
 from experiments.evidence import Row
 from experiments.stage import Setting, config_of
-from toymdrl.config import to_json
 from toymdrl.files import write_atomically
-from toymdrl.provenance import source_digest
-from toymdrl.runs import code
+from toymdrl.runs.config import to_json
+from toymdrl.runs.directory import code
+from toymdrl.runs.provenance import source_digest
 from toymdrl.subject import SOURCES
 
 HEARTBEAT = 2.0

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from toymdrl.metrics import MetricsLog
+from toymdrl.runs.metrics import MetricsLog
 
 SETTING = ("--preset", "smoke", "--threads", "1", "--quiet")
 TIMES_ONLY = {"provenance.json", "report.html", ".lock"}

@@ -24,12 +24,12 @@ from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
 from experiments.stage import Setting, config_of, executed, seeds_of
 from toymdrl.analysis.conflict import project, random_basis
 from toymdrl.analysis.damage import share
-from toymdrl.config import RunConfig
 from toymdrl.curvature import Hessian, top_eigenpairs
-from toymdrl.exact import ExpectedReward, score
-from toymdrl.model import ModelConfig
 from toymdrl.parameters import at, read
-from toymdrl.pipeline import load_policy, scoreboard, stages
+from toymdrl.policy.exact import ExpectedReward, score
+from toymdrl.policy.model import ModelConfig
+from toymdrl.runs.config import RunConfig
+from toymdrl.runs.pipeline import load_policy, scoreboard, stages
 from toymdrl.streams import stream
 from toymdrl.style import COLOURS, FAINT, STYLE
 from toymdrl.subject import points, some

@@ -6,7 +6,7 @@ with the reason.
 (The bounds have their own: theory/mutate.py.)
 
     python -m tests.mutate                 # about half an hour on two cores
-    python -m tests.mutate grpo.py         # one file
+    python -m tests.mutate training/grpo.py         # one file
 """
 
 import ast
@@ -14,14 +14,15 @@ import copy
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tqdm import tqdm
 
 from theory.mutate import ROOT, WORKERS, passes
 
 TESTS = {
-    "grpo.py": ["tests/test_grpo.py"],
-    "exact.py": ["tests/test_exact.py", "tests/test_domains.py"],
+    "training/grpo.py": ["tests/test_grpo.py"],
+    "policy/exact.py": ["tests/test_exact.py", "tests/test_domains.py"],
     "derivatives.py": ["tests/test_curvature.py", "tests/test_refusals.py", "tests/test_replay.py"],
     "curvature.py": ["tests/test_curvature.py", "tests/test_refusals.py"],
 }
@@ -145,13 +146,14 @@ class _Break(ast.NodeTransformer):
 
 def mutants(file: str) -> Iterator[tuple[str, str]]:
     """What each mutant of a file changes, and its source."""
-    text = (ROOT / "toymdrl" / file).read_text(encoding="utf-8")
+    path = ROOT / "toymdrl" / file
+    text, what = path.read_text(encoding="utf-8"), path.name
     tree, lines = ast.parse(text), text.splitlines()
     for index, (node, how) in enumerate(_changes(tree)):
         fresh = copy.deepcopy(tree)
         target = list(_changes(fresh))[index][0]
         line = lines[node.lineno - 1].strip()  # type: ignore[attr-defined]
-        name = f"{file}: {how} {ast.unparse(node)!r} in {line!r}" if how != "skipped" else f"{file}: skipped {line!r}"
+        name = f"{what}: {how} {ast.unparse(node)!r} in {line!r}" if how != "skipped" else f"{what}: skipped {line!r}"
         yield name, ast.unparse(ast.fix_missing_locations(_Break(target, how).visit(fresh)))
 
 
@@ -159,7 +161,7 @@ def main() -> int:
     """Try them all; the exit status: 1 if nothing explains a survivor, or an explanation explains no mutant."""
     files = sys.argv[1:] or list(TESTS)
     survivors, count = [], 0
-    stale = {start for start in EXPLAINED if start.startswith(tuple(f"{file}:" for file in files))}
+    stale = {start for start in EXPLAINED if start.startswith(tuple(f"{Path(file).name}:" for file in files))}
     with ThreadPoolExecutor(WORKERS) as pool:
         for file in files:
             if not passes(TESTS[file]):

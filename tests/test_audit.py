@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from toymdrl import shards
 from toymdrl.analysis.edits import TOP, edit_of, jaccard, neuron_norms, top_mask
-from toymdrl.audit import STORED, Audit, audit_checkpoints, layers_of
-from toymdrl.auditpage import as_json, page
+from toymdrl.checkpoints import shards
+from toymdrl.checkpoints.audit import STORED, Audit, audit_checkpoints, layers_of
+from toymdrl.checkpoints.auditpage import as_json, page
+from toymdrl.checkpoints.rollback import roll_back, save_coordinates
 from toymdrl.parameters import neurons, read, write
-from toymdrl.patch import roll_back, save_coordinates
 
 SIZES: dict[str, Any] = {
     "vocab_size": 96,

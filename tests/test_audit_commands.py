@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from toymdrl.audit import audit_checkpoints
+from toymdrl.checkpoints.audit import audit_checkpoints
+from toymdrl.checkpoints.rollback import roll_back
+from toymdrl.checkpoints.shards import CheckpointError, places
 from toymdrl.cli import main
-from toymdrl.patch import roll_back
-from toymdrl.shards import CheckpointError, places
 
 
 def bad(folder: Path, what: str) -> list[str]:

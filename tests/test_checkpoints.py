@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from toymdrl.checkpoints import as_vector, read_checkpoints
+from toymdrl.checkpoints.shards import CheckpointError
+from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.parameters import read, write
-from toymdrl.shards import CheckpointError
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import torch
 
 import toymdrl
 from toymdrl.cli import main
-from toymdrl.config import PRESETS, ConfigError, RunConfig
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import MEASURES
-from toymdrl.runs import RunDirectory
-from toymdrl.threads import contention
+from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.threads import contention
 
 
 @pytest.mark.parametrize(

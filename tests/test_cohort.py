@@ -8,15 +8,15 @@ import torch
 
 from experiments.stage import config_of, seeds_of, train_together
 from tests.tiny_run import TINY, Interrupted, Interrupter
-from toymdrl import cohort, pipeline
-from toymdrl.config import PRESETS, RunConfig
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.parameters import read
-from toymdrl.pipeline import BASE, Observer, StageDivergedError, everything, stages
-from toymdrl.population import Population
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.runs import RunDirectory
+from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
+from toymdrl.runs import cohort, pipeline
+from toymdrl.runs.config import PRESETS, RunConfig
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import BASE, Observer, StageDivergedError, everything, stages
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.population import Population
+from toymdrl.training.pretrain import WarmStartConfig
 
 # Warm enough to earn rewards in CW: without any, gradients are rounding errors, which Adam makes large.
 CONFIG = replace(

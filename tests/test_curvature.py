@@ -25,9 +25,9 @@ from toymdrl.curvature import (
     value,
 )
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward
-from toymdrl.model import ModelConfig, Policy
 from toymdrl.parameters import at, read
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import ModelConfig, Policy
 from toymdrl.streams import stream
 
 # torch.func's forward mode compiles some of its formulas with what torch itself has deprecated.

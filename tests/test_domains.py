@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 import toymdrl
 from toymdrl.domains import DOMAINS, SPLITS, Domain, graded_candidates, problems
 from toymdrl.domains.programs import execute, interpret
-from toymdrl.exact import ExpectedReward
-from toymdrl.model import ModelConfig, Policy
+from toymdrl.domains.vocab import EOS, FIRST_INSTRUCTION, INSTRUCTIONS, PAD, TOKENS, WORDS, columns, decode, encode
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import ModelConfig, Policy
 from toymdrl.streams import stream
-from toymdrl.vocab import EOS, FIRST_INSTRUCTION, INSTRUCTIONS, PAD, TOKENS, WORDS, columns, decode, encode
 
 ALL = [pytest.param(domain, id=key) for key, domain in DOMAINS.items()]
 

@@ -8,11 +8,11 @@ import torch
 
 from tests import tiny
 from toymdrl.domains import DOMAINS, Problems, problems
-from toymdrl.exact import ExpectedReward, kl_parts, score
-from toymdrl.model import ModelConfig, Policy
-from toymdrl.rollout import sample
+from toymdrl.domains.vocab import EOS, PAD, TOKENS
+from toymdrl.policy.exact import ExpectedReward, kl_parts, score
+from toymdrl.policy.model import ModelConfig, Policy
+from toymdrl.policy.rollout import sample
 from toymdrl.streams import stream
-from toymdrl.vocab import EOS, PAD, TOKENS
 
 KEYS = list(DOMAINS)
 
@@ -163,8 +163,8 @@ def test_chunks_and_parts_do_not_change_the_result(monkeypatch: pytest.MonkeyPat
     these = problems(DOMAINS["cw"], "eval").subset(slice(3))
     whole = ExpectedReward(these)
     before = whole.per_problem(model)
-    monkeypatch.setattr("toymdrl.exact.COLUMNS_A_CHUNK", 1)
-    monkeypatch.setattr("toymdrl.exact.ANSWERS_A_BLOCK", 100)
+    monkeypatch.setattr("toymdrl.policy.exact.COLUMNS_A_CHUNK", 1)
+    monkeypatch.setattr("toymdrl.policy.exact.ANSWERS_A_BLOCK", 100)
     torch.testing.assert_close(ExpectedReward(these).per_problem(model), before, rtol=1e-10, atol=0)
     torch.testing.assert_close(torch.stack(list(whole.parts(model))).sum(), before.mean(), rtol=1e-10, atol=0)
     assert score(model, whole) == pytest.approx(100 * before.mean().item())

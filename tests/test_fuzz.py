@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from toymdrl import cli
-from toymdrl.checkpoints import read_checkpoints
-from toymdrl.config import ConfigError, RunConfig, from_json, to_json
+from toymdrl.checkpoints.shards import CheckpointError, places
+from toymdrl.checkpoints.whole import read_checkpoints
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
-from toymdrl.shards import CheckpointError, places
+from toymdrl.runs.config import ConfigError, RunConfig, from_json, to_json
 
 FUZZ = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],

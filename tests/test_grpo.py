@@ -10,12 +10,12 @@ from torch import Tensor
 
 from tests import tiny
 from toymdrl.domains import Problems
-from toymdrl.exact import ExpectedReward, kl_parts
-from toymdrl.grpo import GRPOConfig, advantages, learning_rate, loss, measure, update
-from toymdrl.model import DivergenceError, Policy
-from toymdrl.rollout import Rollout, answer_log_policy, sample
+from toymdrl.domains.vocab import EOS, PAD
+from toymdrl.policy.exact import ExpectedReward, kl_parts
+from toymdrl.policy.model import DivergenceError, Policy
+from toymdrl.policy.rollout import Rollout, answer_log_policy, sample
 from toymdrl.streams import stream
-from toymdrl.vocab import EOS, PAD
+from toymdrl.training.grpo import GRPOConfig, advantages, learning_rate, loss, measure, update
 
 CONFIG = GRPOConfig(group=4, kl=0.0)
 

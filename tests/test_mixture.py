@@ -6,11 +6,11 @@ from torch import Tensor
 
 from experiments.mixture import mix, total
 from experiments.rivals import anchored, pcgrad
-from toymdrl.config import PRESETS
-from toymdrl.model import Policy
 from toymdrl.parameters import read, write
+from toymdrl.policy.model import Policy
+from toymdrl.runs.config import PRESETS
 from toymdrl.streams import stream
-from toymdrl.training import copy_policy, reinforce, warm_start
+from toymdrl.training.stage import copy_policy, reinforce, warm_start
 
 SMOKE = PRESETS["smoke"]
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tests import tiny
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.forest import chain, group_forest, grow
-from toymdrl.model import Cache, ModelConfig, Policy
-from toymdrl.rollout import answer_log_policy, sample
+from toymdrl.policy.forest import chain, group_forest, grow
+from toymdrl.policy.model import Cache, ModelConfig, Policy
+from toymdrl.policy.rollout import answer_log_policy, sample
 from toymdrl.streams import stream
 
 

@@ -8,10 +8,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from experiments import own_model
 from toymdrl.analysis import edits
-from toymdrl.checkpoints import as_vector, read_checkpoints
+from toymdrl.checkpoints.shards import CheckpointError
+from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.curvature import CurvatureError, Hessian, gradient
 from toymdrl.parameters import neurons, read
-from toymdrl.shards import CheckpointError
 
 
 def test_the_template_runs_as_it_stands(tmp_path: Path) -> None:

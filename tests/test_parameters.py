@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests import tiny
-from toymdrl.forest import chain
-from toymdrl.model import Block, Policy
 from toymdrl.parameters import at, flatten, neurons, read, trainable, unflatten, write
+from toymdrl.policy.forest import chain
+from toymdrl.policy.model import Block, Policy
 from toymdrl.streams import stream
 
 SHAPES = st.lists(st.lists(st.integers(0, 4), max_size=3).map(tuple), min_size=1, max_size=5)

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from toymdrl.patch import roll_back, save_coordinates
+from toymdrl.checkpoints.rollback import roll_back, save_coordinates
 
 
 def test_a_rollback_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toymdrl.patch.COPIED_AT_ONCE", 64)
+    monkeypatch.setattr("toymdrl.checkpoints.rollback.COPIED_AT_ONCE", 64)
     (tmp_path / "after").mkdir()
     for name in ("one", "two"):
         save_file({name: torch.arange(100.0)}, tmp_path / "after" / f"{name}.safetensors")

@@ -8,13 +8,14 @@ from functools import cache
 import pytest
 import torch
 
-from toymdrl import grpo, population, training
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, ModelConfig, Policy
 from toymdrl.parameters import read
-from toymdrl.population import Population, PopulationTraining
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.training import Training, reinforce
+from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
+from toymdrl.training import grpo, population
+from toymdrl.training import stage as training
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.population import Population, PopulationTraining
+from toymdrl.training.pretrain import WarmStartConfig
+from toymdrl.training.stage import Training, reinforce
 
 SEEDS = (3, 4, 5)
 CONFIG = GRPOConfig(steps=4, prompts=8, group=4)

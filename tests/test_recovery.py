@@ -13,7 +13,7 @@ import torch
 
 from tests.tiny_run import TINY, Interrupted, Interrupter, content, finish, make_quick
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
-from toymdrl.runs import RunDirectory
+from toymdrl.runs.directory import RunDirectory
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +126,7 @@ def test_tensors_survive_a_round_trip_and_damage_is_seen(tmp_path: Path) -> None
 def test_killed_at_ten_random_moments(tmp_path: Path) -> None:
     """A real process, killed outright and started again each time: it ends with the bytes of one left in peace."""
     script = (
-        "import sys; from toymdrl import pipeline; pipeline.SAVE_SECONDS = 0.2\n"
+        "import sys; from toymdrl.runs import pipeline; pipeline.SAVE_SECONDS = 0.2\n"
         "from toymdrl.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     setting = [

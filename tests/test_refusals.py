@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from tests import tiny
 from toymdrl.curvature import CurvatureError, Hessian, Loss, gradient, top_eigenpairs
-from toymdrl.exact import ExpectedReward
 from toymdrl.parameters import read, write
+from toymdrl.policy.exact import ExpectedReward
 from toymdrl.streams import stream
 
 both_ways = pytest.mark.parametrize("keep_graph", [True, False])

@@ -6,19 +6,21 @@ import pytest
 import torch
 
 from tests.test_population import MODEL, SEEDS, WARM_START, start
-from toymdrl import cohort, pipeline, population, training
 from toymdrl.course import warm_start
 from toymdrl.curvature import FixedLoss, Hessian, Loss, gradient, value
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import Policy
 from toymdrl.parameters import at, read
-from toymdrl.population import Population
-from toymdrl.pretrain import WarmStartConfig
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import Policy
 from toymdrl.replay import Replay
+from toymdrl.runs import cohort, pipeline
 from toymdrl.streams import stream
 from toymdrl.subject import points
+from toymdrl.training import population
+from toymdrl.training import stage as training
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.population import Population
+from toymdrl.training.pretrain import WarmStartConfig
 
 on_every_device = pytest.mark.parametrize(
     "device",

@@ -14,7 +14,7 @@ from toymdrl.claims import claims
 from toymdrl.claimtable import claim_lines
 from toymdrl.cli import main
 from toymdrl.explain import MEASURES, load_explanation
-from toymdrl.runs import RunDirectory
+from toymdrl.runs.directory import RunDirectory
 from toymdrl.story import chapters
 
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_run import TINY, Interrupted, Interrupter, content, finish, make_quick
-from toymdrl.config import PRESETS
 from toymdrl.files import digest
-from toymdrl.model import ModelConfig
-from toymdrl.pipeline import (
+from toymdrl.policy.model import ModelConfig
+from toymdrl.runs.config import PRESETS
+from toymdrl.runs.directory import RunDirectory, RunError
+from toymdrl.runs.pipeline import (
     BASE,
     StageDivergedError,
     controls,
@@ -22,9 +23,8 @@ from toymdrl.pipeline import (
     stages,
     warm_start_file,
 )
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.runs import RunDirectory, RunError
-from toymdrl.training import Training, reinforce, warm_start
+from toymdrl.training.pretrain import WarmStartConfig
+from toymdrl.training.stage import Training, reinforce, warm_start
 
 
 @pytest.fixture(autouse=True)

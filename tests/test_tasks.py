@@ -15,7 +15,7 @@ import pytest
 from experiments import placebo, stage, tasks
 from experiments.stage import seeds_of
 from experiments.tasks import Task, TasksFailed, key_of, perform_all
-from toymdrl.config import PRESETS
+from toymdrl.runs.config import PRESETS
 
 TASKS = [Task.of("placebo", setting) for setting in placebo.settings("smoke", range(2))]
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from toymdrl.domains import Problems
-from toymdrl.forest import chain
-from toymdrl.model import ModelConfig, Policy
+from toymdrl.domains.vocab import EOS, PAD
+from toymdrl.policy.forest import chain
+from toymdrl.policy.model import ModelConfig, Policy
 from toymdrl.streams import stream
-from toymdrl.vocab import EOS, PAD
 
 VOCABULARY = 6
 """PAD, EOS and four symbols."""

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from toymdrl import cohort, pipeline
 from toymdrl.claims import claims
-from toymdrl.config import RunConfig
 from toymdrl.domains import DOMAINS
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import ModelConfig, Policy
-from toymdrl.pipeline import Observer, Stage, stages
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.runs import RunDirectory
+from toymdrl.policy.model import ModelConfig, Policy
+from toymdrl.runs import cohort, pipeline
+from toymdrl.runs.config import RunConfig
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import Observer, Stage, stages
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.pretrain import WarmStartConfig
 
 TINY = RunConfig(
     preset="smoke",

@@ -23,29 +23,29 @@ _HOME = {
     "decompose": "analysis.damage",
     "edit_of": "analysis.edits",
     # checkpoints of one's own
-    "read_checkpoints": "checkpoints",
-    "as_vector": "checkpoints",
-    "audit_checkpoints": "audit",
-    "save_coordinates": "patch",
-    "roll_back": "patch",
+    "read_checkpoints": "checkpoints.whole",
+    "as_vector": "checkpoints.whole",
+    "audit_checkpoints": "checkpoints.audit",
+    "save_coordinates": "checkpoints.rollback",
+    "roll_back": "checkpoints.rollback",
     # what they raise
-    "CheckpointError": "shards",
-    "ConfigError": "config",
+    "CheckpointError": "checkpoints.shards",
+    "ConfigError": "runs.config",
     "CorruptFile": "files",
     "CurvatureError": "curvature",
-    "RunError": "runs",
+    "RunError": "runs.directory",
     # the miniature
     "DOMAINS": "domains",
     "problems": "domains",
-    "ExpectedReward": "exact",
-    "score": "exact",
-    "Policy": "model",
-    "ModelConfig": "model",
-    "GRPOConfig": "grpo",
-    "reinforce": "training",
-    "PRESETS": "config",
-    "RunConfig": "config",
-    "RunDirectory": "runs",
+    "ExpectedReward": "policy.exact",
+    "score": "policy.exact",
+    "Policy": "policy.model",
+    "ModelConfig": "policy.model",
+    "GRPOConfig": "training.grpo",
+    "reinforce": "training.stage",
+    "PRESETS": "runs.config",
+    "RunConfig": "runs.config",
+    "RunDirectory": "runs.directory",
     "stream": "streams",
 }
 
@@ -87,21 +87,21 @@ __all__ = [
 if TYPE_CHECKING:
     from toymdrl.analysis.damage import decompose
     from toymdrl.analysis.edits import edit_of
-    from toymdrl.audit import audit_checkpoints
-    from toymdrl.checkpoints import as_vector, read_checkpoints
-    from toymdrl.config import PRESETS, ConfigError, RunConfig
+    from toymdrl.checkpoints.audit import audit_checkpoints
+    from toymdrl.checkpoints.rollback import roll_back, save_coordinates
+    from toymdrl.checkpoints.shards import CheckpointError
+    from toymdrl.checkpoints.whole import as_vector, read_checkpoints
     from toymdrl.curvature import CurvatureError, Hessian, fisher_diagonal, gradient, top_eigenpairs
     from toymdrl.domains import DOMAINS, problems
-    from toymdrl.exact import ExpectedReward, score
     from toymdrl.files import CorruptFile
-    from toymdrl.grpo import GRPOConfig
-    from toymdrl.model import ModelConfig, Policy
     from toymdrl.parameters import at, read, trainable, write
-    from toymdrl.patch import roll_back, save_coordinates
-    from toymdrl.runs import RunDirectory, RunError
-    from toymdrl.shards import CheckpointError
+    from toymdrl.policy.exact import ExpectedReward, score
+    from toymdrl.policy.model import ModelConfig, Policy
+    from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
+    from toymdrl.runs.directory import RunDirectory, RunError
     from toymdrl.streams import stream
-    from toymdrl.training import reinforce
+    from toymdrl.training.grpo import GRPOConfig
+    from toymdrl.training.stage import reinforce
 
 
 def __getattr__(name: str) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 from toymdrl.analysis import rollback
 from toymdrl.analysis.conflict import Removal
 from toymdrl.analysis.edits import FORMATS
-from toymdrl.config import RunConfig, headline_domain, headline_refresh
 from toymdrl.explain import ROLLBACK_BUDGET, Explanation
-from toymdrl.runs import Checkpoint
+from toymdrl.runs.config import RunConfig, headline_domain, headline_refresh
+from toymdrl.runs.directory import Checkpoint
 
 PAPER_MATH_AFTER_ALL = 57.66
 """Math after Code -> Math -> QA -> CW (arXiv 2606.02398)."""

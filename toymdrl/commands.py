@@ -14,22 +14,22 @@ from pathlib import Path
 from tqdm import tqdm
 
 import toymdrl
-from toymdrl.audit import audit_checkpoints
-from toymdrl.auditpage import as_json, page
+from toymdrl.checkpoints.audit import audit_checkpoints
+from toymdrl.checkpoints.auditpage import as_json, page
+from toymdrl.checkpoints.rollback import roll_back
+from toymdrl.checkpoints.shards import CheckpointError, alike
 from toymdrl.claims import claims
-from toymdrl.cohort import train
-from toymdrl.config import PRESETS, ConfigError, RunConfig, headline_domain, validate
 from toymdrl.explain import AnalysisError, explain, load_explanation
 from toymdrl.files import CorruptFile, write_atomically
-from toymdrl.patch import roll_back
-from toymdrl.pipeline import StageDivergedError, everything, is_done, prepare, stages
-from toymdrl.progress import Terminal
-from toymdrl.report import write_report
-from toymdrl.runs import RunDirectory, RunError
-from toymdrl.shards import CheckpointError, alike
+from toymdrl.report.page import write_report
+from toymdrl.runs.cohort import train
+from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, headline_domain, validate
+from toymdrl.runs.directory import RunDirectory, RunError
+from toymdrl.runs.pipeline import StageDivergedError, everything, is_done, prepare, stages
+from toymdrl.runs.progress import Terminal
+from toymdrl.runs.threads import FIGHTING, contention
 from toymdrl.subject import Subject
 from toymdrl.theorems import check, lines, markdown
-from toymdrl.threads import FIGHTING, contention
 
 BAD_ARGUMENTS = (ConfigError, RunError, CorruptFile, CheckpointError)
 """Errors of what was asked for: nothing was done."""

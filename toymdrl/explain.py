@@ -22,16 +22,16 @@ from toymdrl.analysis.edits import Edits
 from toymdrl.analysis.refresh import Refresh
 from toymdrl.analysis.rollback import Rollback
 from toymdrl.analysis.routes import Routes
-from toymdrl.config import headline_domain, headline_refresh
 from toymdrl.curvature import Hessian, residuals
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward, has_exact_kl
 from toymdrl.files import CorruptFile, digest, write_atomically
-from toymdrl.forest import chain
 from toymdrl.parameters import at
-from toymdrl.pipeline import BASE, Observer, evaluate, load_policy, weights
 from toymdrl.plain import from_plain, to_plain
-from toymdrl.runs import RunDirectory
+from toymdrl.policy.exact import ExpectedReward, has_exact_kl
+from toymdrl.policy.forest import chain
+from toymdrl.runs.config import headline_domain, headline_refresh
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import BASE, Observer, evaluate, load_policy, weights
 from toymdrl.subject import Subject, points, regularised
 
 CONTRACTION_KL = 0.5

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from toymdrl.curvature import Eigenpairs, FixedLoss, Hessian, Loss, fisher_diagonal, top_eigenpairs
 from toymdrl.domains import DOMAINS, Problems, Split, problems
-from toymdrl.exact import ExpectedReward, kl_parts
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
-from toymdrl.model import Policy
 from toymdrl.parameters import at, neurons, read
-from toymdrl.pipeline import BASE, load_policy
-from toymdrl.provenance import source_digest
-from toymdrl.rollout import answer_log_policy, sample
-from toymdrl.runs import RunDirectory, code
+from toymdrl.policy.exact import ExpectedReward, kl_parts
+from toymdrl.policy.model import Policy
+from toymdrl.policy.rollout import answer_log_policy, sample
+from toymdrl.runs.directory import RunDirectory, code
+from toymdrl.runs.pipeline import BASE, load_policy
+from toymdrl.runs.provenance import source_digest
 from toymdrl.streams import stream
 
 SOURCES = ("parameters.py", "derivatives.py", "curvature.py", "bounds", "analysis", "subject.py", "explain.py")

@@ -14,16 +14,16 @@ from toymdrl import bounds
 from toymdrl.analysis import constants, damage, rollback
 from toymdrl.analysis.contraction import Contraction
 from toymdrl.analysis.damage import Decomposition
-from toymdrl.config import RunConfig, headline_refresh
 from toymdrl.curvature import path_quadrature, value
 from toymdrl.domains import DOMAINS
-from toymdrl.exact import ExpectedReward, kl_parts
 from toymdrl.explain import ROLLBACK_BUDGET, Explanation
-from toymdrl.grpo import learning_rate
 from toymdrl.parameters import at
-from toymdrl.pipeline import load_policy
+from toymdrl.policy.exact import ExpectedReward, kl_parts
+from toymdrl.runs.config import RunConfig, headline_refresh
+from toymdrl.runs.pipeline import load_policy
 from toymdrl.subject import Subject, points, some
-from toymdrl.training import BETAS
+from toymdrl.training.grpo import learning_rate
+from toymdrl.training.stage import BETAS
 
 ROUNDING = 1e-5
 """Of float32, on a cosine."""

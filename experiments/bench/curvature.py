@@ -31,12 +31,12 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import machine, operations, over, peak, seconds, take_turns
-from toymdrl.config import PRESETS
 from toymdrl.curvature import Hessian, gradient, top_eigenpairs
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward
-from toymdrl.model import Policy
 from toymdrl.parameters import unflatten
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import Policy
+from toymdrl.runs.config import PRESETS
 from toymdrl.streams import stream
 
 PROMPTS, PAIRS, TOLERANCE = 256, 32, 1e-3

@@ -26,17 +26,17 @@ from matplotlib.figure import Figure
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import Work, machine, take_turns
-from toymdrl import population as populations
-from toymdrl import training
-from toymdrl.config import PRESETS
 from toymdrl.curvature import Hessian
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward
-from toymdrl.model import Policy
 from toymdrl.parameters import read
+from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.model import Policy
+from toymdrl.runs.config import PRESETS
 from toymdrl.streams import stream
 from toymdrl.style import INK, STYLE
 from toymdrl.subject import points
+from toymdrl.training import population as populations
+from toymdrl.training import stage as training
 
 CONFIG = PRESETS["laptop"]
 STEPS = 20

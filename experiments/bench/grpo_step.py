@@ -46,11 +46,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from toymdrl import training
-from toymdrl.config import PRESETS
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.training import BETAS, Training
-from toymdrl.vocab import EOS, PAD, TOKENS
+from toymdrl.domains.vocab import EOS, PAD, TOKENS
+from toymdrl.runs.config import PRESETS
+from toymdrl.training import stage as training
+from toymdrl.training.stage import BETAS, Training
 
 CONFIG = PRESETS["laptop"]
 MATH = DOMAINS["math"]

@@ -19,12 +19,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import machine, peak_mib
 from toymdrl.claims import claims
-from toymdrl.config import PRESETS
 from toymdrl.explain import explain
 from toymdrl.files import write_atomically
-from toymdrl.pipeline import Observer, Stage, everything, execute, prepare
-from toymdrl.report import write_report
-from toymdrl.runs import RunDirectory
+from toymdrl.report.page import write_report
+from toymdrl.runs.config import PRESETS
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import Observer, Stage, everything, execute, prepare
 
 SEED = 200
 RESULT = Path(__file__).parents[1] / "results" / "bench_run.json"

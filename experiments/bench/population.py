@@ -24,11 +24,12 @@ from experiments.bench.clock import machine, operations, peak
 from experiments.claims import RULES
 from experiments.reproduce import CLAIMS, read_rows, reproduce
 from experiments.stage import config_of, seeds_of, train_together
-from toymdrl import pipeline, training
-from toymdrl.config import PRESETS, ConfigError, RunConfig
 from toymdrl.files import write_atomically
-from toymdrl.model import Policy
-from toymdrl.pipeline import Observer, everything
+from toymdrl.policy.model import Policy
+from toymdrl.runs import pipeline
+from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
+from toymdrl.runs.pipeline import Observer, everything
+from toymdrl.training import stage as training
 
 RESULTS = Path(__file__).parents[1] / "results"
 SEEDS = (1, 16, 128)

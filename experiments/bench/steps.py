@@ -20,8 +20,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import machine, operations, peak, take_turns
-from toymdrl import training
-from toymdrl.config import PRESETS
+from toymdrl.runs.config import PRESETS
+from toymdrl.training import stage as training
 
 ROUNDS = 31
 CONFIG = PRESETS["laptop"]

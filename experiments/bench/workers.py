@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from experiments import placebo
 from experiments.bench.clock import machine
 from experiments.tasks import Task, perform_all
+from toymdrl.checkpoints.shards import INDEX
 from toymdrl.files import write_atomically
-from toymdrl.shards import INDEX
 from toymdrl.streams import stream
 
 ROOT = Path(__file__).parents[2]

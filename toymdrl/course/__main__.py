@@ -2,8 +2,8 @@
 
 from toymdrl.course.start import FILE, LAPTOP
 from toymdrl.files import save_tensors
-from toymdrl.pipeline import evaluate, prepare, weights
-from toymdrl.training import warm_start
+from toymdrl.runs.pipeline import evaluate, prepare, weights
+from toymdrl.training.stage import warm_start
 
 
 def main() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 
-from toymdrl.config import PRESETS
 from toymdrl.files import load_tensors
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import Policy
-from toymdrl.pipeline import evaluate, prepare
+from toymdrl.policy.model import Policy
+from toymdrl.runs.config import PRESETS
+from toymdrl.runs.pipeline import evaluate, prepare
 from toymdrl.streams import stream
-from toymdrl.training import copy_policy, reinforce
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.stage import copy_policy, reinforce
 
 LAPTOP = PRESETS["laptop"]
 FILE = Path(__file__).parent / "warm-start.safetensors"

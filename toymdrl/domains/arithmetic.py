@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from toymdrl.vocab import FIRST_DIGIT, columns
+from toymdrl.domains.vocab import FIRST_DIGIT, columns
 
 
 def digits(numbers: Tensor) -> Tensor:

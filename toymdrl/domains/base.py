@@ -93,7 +93,7 @@ def problems(domain: Domain, split: Split) -> Problems:
     Example:
         >>> from toymdrl import problems
         >>> from toymdrl.domains import DOMAINS
-        >>> from toymdrl.vocab import decode
+        >>> from toymdrl.domains.vocab import decode
         >>> these = problems(DOMAINS["math"], "eval")
         >>> len(these), decode(these.prompts[0])
         (1024, 'M12+76=')

@@ -7,7 +7,7 @@ reference program does earns the reward; one that only fits the example does not
 import torch
 from torch import Tensor
 
-from toymdrl.vocab import EOS, FIRST_DIGIT, FIRST_INSTRUCTION, INSTRUCTIONS, columns
+from toymdrl.domains.vocab import EOS, FIRST_DIGIT, FIRST_INSTRUCTION, INSTRUCTIONS, columns
 
 LENGTH = 3
 HIDDEN = 4

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from toymdrl.vocab import FIRST_DIGIT, FIRST_NAME, columns
+from toymdrl.domains.vocab import FIRST_DIGIT, FIRST_NAME, columns
 
 FIELDS = 3
 RECORDS = 10_000

@@ -8,7 +8,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from toymdrl.vocab import FIRST_NAME, FIRST_WORD, NAMES, WORDS, columns
+from toymdrl.domains.vocab import FIRST_NAME, FIRST_WORD, NAMES, WORDS, columns
 
 VERSE = 4
 

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from toymdrl.checkpoints.shards import DTYPES, INTEGERS, CheckpointError, Place, alike, places
 from toymdrl.files import write_atomically
 from toymdrl.parameters import trainable
-from toymdrl.shards import DTYPES, INTEGERS, CheckpointError, Place, alike, places
 
 COPIED_AT_ONCE = 2**24
 """Bytes."""

@@ -31,8 +31,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from toymdrl.model import DivergenceError, Policy
-from toymdrl.rollout import Rollout, answer_log_policy
+from toymdrl.policy.model import DivergenceError, Policy
+from toymdrl.policy.rollout import Rollout, answer_log_policy
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class GRPOConfig:
 
     Example:
         >>> from toymdrl import GRPOConfig
-        >>> from toymdrl.grpo import learning_rate
+        >>> from toymdrl.training.grpo import learning_rate
         >>> config = GRPOConfig(steps=100, learning_rate=1e-3)
         >>> [round(learning_rate(config, step), 5) for step in (0, 50, 99)]
         [0.001, 0.0005, 1e-05]

@@ -24,8 +24,8 @@ from toymdrl.analysis.edits import (
     jaccard,
     top_mask,
 )
+from toymdrl.checkpoints.shards import DTYPES, CheckpointError, Place, alike
 from toymdrl.parameters import MLP_WEIGHT
-from toymdrl.shards import DTYPES, CheckpointError, Place, alike
 
 _LAYER = re.compile(r"(?P<stack>.*?\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
 REST = "rest"

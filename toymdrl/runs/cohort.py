@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from toymdrl import pipeline, population
-from toymdrl.model import DivergenceError, Policy
-from toymdrl.pipeline import Observer, Stage, StageDivergedError
-from toymdrl.population import Logs, Population, PopulationTraining, stacked
+from toymdrl.policy.model import DivergenceError, Policy
 from toymdrl.replay import Replay
-from toymdrl.runs import RunDirectory
+from toymdrl.runs import pipeline
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import Observer, Stage, StageDivergedError
+from toymdrl.training import population
+from toymdrl.training.population import Logs, Population, PopulationTraining, stacked
 
 LISTEN = 50
 """Steps after which one waits for the device at the latest: to hear of what went wrong, and for a bar that is true."""

@@ -11,14 +11,14 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from toymdrl import grpo, pretrain
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.forest import chain
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, ModelConfig, Policy
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.rollout import choose, sample
+from toymdrl.policy.forest import chain
+from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
+from toymdrl.policy.rollout import choose, sample
 from toymdrl.streams import stream
+from toymdrl.training import grpo, pretrain
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.pretrain import WarmStartConfig
 
 BETAS = (0.9, 0.95)
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from toymdrl import figures
 from toymdrl.claims import PAPER_AVERAGE_REFRESHED, PAPER_MATH_AFTER_ALL, PAPER_MATH_REFRESHED, claims
 from toymdrl.claimtable import SMALLEST_LOSS, claim_lines, signed
-from toymdrl.config import PRESETS, RunConfig, headline_domain
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import load_explanation
 from toymdrl.files import CorruptFile, write_atomically
-from toymdrl.runs import Checkpoint, RunDirectory, RunError
+from toymdrl.report import figures
+from toymdrl.runs.config import PRESETS, RunConfig, headline_domain
+from toymdrl.runs.directory import Checkpoint, RunDirectory, RunError
 from toymdrl.story import Chapter, chapters
 
 Entry = dict[str, Any]
@@ -246,7 +246,7 @@ def write_report(run: RunDirectory) -> list[Path]:
     }
     first, second = headline(config, results["claims"])
     harmed = headline_domain(config)
-    page = Template(files("toymdrl").joinpath("report.html").read_text(encoding="utf-8")).substitute(
+    page = Template(files("toymdrl.report").joinpath("report.html").read_text(encoding="utf-8")).substitute(
         title=f"toymdrl: {html.escape(DOMAINS[harmed].title if harmed else 'one domain')}, seed {config.seed}",
         preset=html.escape(config.preset),
         seed=config.seed,

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from toymdrl.analysis.edits import PAPER_ABSOLUTE, PAPER_RELATIVE, THRESHOLDS, TOP
-from toymdrl.audit import REST, Audit, Pair
+from toymdrl.checkpoints.audit import REST, Audit, Pair
 
 
 def _order(layer: str) -> tuple[bool, str, int]:

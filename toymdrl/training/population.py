@@ -17,17 +17,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from toymdrl import grpo, pretrain
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.draws import Block, demonstrations, rollouts
-from toymdrl.forest import chain
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, ModelConfig, Policy
-from toymdrl.pretrain import WarmStartConfig
+from toymdrl.policy.forest import chain
+from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
+from toymdrl.policy.rollout import Rollout, answer_log_policy, decode, grade
 from toymdrl.replay import Replay
-from toymdrl.rollout import Rollout, answer_log_policy, decode, grade
 from toymdrl.streams import stream
-from toymdrl.training import BETAS, Rate, copy_policy
+from toymdrl.training import grpo, pretrain
+from toymdrl.training.draws import Block, demonstrations, rollouts
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.pretrain import WarmStartConfig
+from toymdrl.training.stage import BETAS, Rate, copy_policy
 
 Logs = list[dict[str, float]]
 """What a step did, one entry a member."""

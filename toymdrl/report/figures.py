@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
-from toymdrl.config import RunConfig, headline_refresh
 from toymdrl.domains import DOMAINS
 from toymdrl.explain import Explanation
-from toymdrl.runs import Checkpoint
+from toymdrl.runs.config import RunConfig, headline_refresh
+from toymdrl.runs.directory import Checkpoint
 from toymdrl.style import COLOURS, FAINT, INK, STYLE, save
 
 Line = dict[str, Any]

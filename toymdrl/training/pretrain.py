@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.forest import Forest
-from toymdrl.model import DivergenceError, Policy
-from toymdrl.vocab import PAD
+from toymdrl.domains.vocab import PAD
+from toymdrl.policy.forest import Forest
+from toymdrl.policy.model import DivergenceError, Policy
 
 GRADIENT_NORM = 1.0
 """Largest norm of the gradient of one step."""

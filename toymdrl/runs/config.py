@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toymdrl.domains import DOMAINS
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import ModelConfig
+from toymdrl.domains.vocab import TOKENS
 from toymdrl.plain import PlainError, from_plain, to_plain
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.vocab import TOKENS
+from toymdrl.policy.model import ModelConfig
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.pretrain import WarmStartConfig
 
 MOST_THREADS = 256
 PAPER_REFRESH_STEPS = 3
@@ -39,7 +39,7 @@ class RunConfig:
     Example:
         >>> from dataclasses import replace
         >>> from toymdrl import PRESETS
-        >>> from toymdrl.config import validate
+        >>> from toymdrl.runs.config import validate
         >>> config = replace(PRESETS["laptop"], seed=3, order=("math", "qa"))
         >>> validate(config).grpo.steps
         50

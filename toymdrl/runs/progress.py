@@ -6,7 +6,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from toymdrl.domains import DOMAINS
-from toymdrl.pipeline import Observer, Stage
+from toymdrl.runs.pipeline import Observer, Stage
 
 RL_STEP = 2
 """A GRPO step with its share of evaluation takes about as long as this many warm-start steps."""

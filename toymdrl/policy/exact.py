@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from toymdrl.domains import Domain, Problems, graded_candidates
-from toymdrl.forest import Forest, grow
-from toymdrl.model import Policy
-from toymdrl.vocab import EOS, PAD, TOKENS
+from toymdrl.domains.vocab import EOS, PAD, TOKENS
+from toymdrl.policy.forest import Forest, grow
+from toymdrl.policy.model import Policy
 
 ANSWERS_A_BLOCK = 512
 COLUMNS_A_CHUNK = 4096

@@ -15,20 +15,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from toymdrl.config import ConfigError, RunConfig, headline_domain, headline_refresh
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.exact import ExpectedReward, score
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
-from toymdrl.grpo import GRPOConfig
-from toymdrl.model import DivergenceError, Policy
-from toymdrl.provenance import source_digest
-from toymdrl.runs import RunDirectory
-from toymdrl.training import Training, reinforce, warm_start
+from toymdrl.policy.exact import ExpectedReward, score
+from toymdrl.policy.model import DivergenceError, Policy
+from toymdrl.runs.config import ConfigError, RunConfig, headline_domain, headline_refresh
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.provenance import source_digest
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.stage import Training, reinforce, warm_start
 
 SAVE_SECONDS = 5.0
 """Most work that an interruption can lose."""
 BASE = "base"
-WARM_START_SOURCES = ("vocab.py", "streams.py", "forest.py", "domains", "model.py", "pretrain.py", "training.py")
+WARM_START_SOURCES = ("streams.py", "domains", "policy", "training")
 
 
 @dataclass(frozen=True)

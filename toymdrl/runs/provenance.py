@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from toymdrl.config import RunConfig
+from toymdrl.runs.config import RunConfig
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 def source_digest(names: Iterable[str]) -> str:

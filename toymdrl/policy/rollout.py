@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from toymdrl.domains import Problems
-from toymdrl.forest import group_forest
-from toymdrl.model import Cache, DivergenceError, Policy
-from toymdrl.vocab import EOS, PAD
+from toymdrl.domains.vocab import EOS, PAD
+from toymdrl.policy.forest import group_forest
+from toymdrl.policy.model import Cache, DivergenceError, Policy
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from toymdrl import pretrain
 from toymdrl.domains import Problems
-from toymdrl.grpo import GRPOConfig
-from toymdrl.pretrain import WarmStartConfig
-from toymdrl.rollout import choose
+from toymdrl.policy.rollout import choose
 from toymdrl.streams import stream
+from toymdrl.training import pretrain
+from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.pretrain import WarmStartConfig
 
 Block = Sequence[Tensor]
 """All that some consecutive steps draw: tensors (steps, members, …)."""

@@ -24,17 +24,14 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from toymdrl.config import RunConfig, from_json, to_json
 from toymdrl.domains import DOMAINS
 from toymdrl.files import CorruptFile, load_tensors, remove_leftovers, save_tensors, write_atomically
-from toymdrl.metrics import MetricsLog
-from toymdrl.provenance import provenance, source_digest
+from toymdrl.runs.config import RunConfig, from_json, to_json
+from toymdrl.runs.metrics import MetricsLog
+from toymdrl.runs.provenance import provenance, source_digest
 
 SCHEMA = 1
-SOURCES = (
-    *("vocab.py", "streams.py", "domains", "forest.py", "model.py", "rollout.py", "grpo.py", "pretrain.py"),
-    *("exact.py", "training.py", "pipeline.py", "replay.py", "draws.py", "population.py", "cohort.py"),
-)
+SOURCES = ("streams.py", "replay.py", "domains", "policy", "training", "runs/pipeline.py", "runs/cohort.py")
 """The source files that decide a run's numbers."""
 
 

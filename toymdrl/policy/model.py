@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from toymdrl.forest import Forest
-from toymdrl.vocab import TOKENS
+from toymdrl.domains.vocab import TOKENS
+from toymdrl.policy.forest import Forest
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Policy(nn.Module):
     Example:
         >>> import torch
         >>> from toymdrl import ModelConfig, Policy, stream
-        >>> from toymdrl.forest import chain
+        >>> from toymdrl.policy.forest import chain
         >>> policy = Policy(ModelConfig(), stream("example"))
         >>> policy(torch.zeros(5, 8, dtype=torch.int64), chain(8)).shape
         torch.Size([5, 8, 39])

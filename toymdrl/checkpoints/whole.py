@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from toymdrl.checkpoints.shards import CheckpointError, alike, files
 from toymdrl.parameters import flatten, trainable
-from toymdrl.shards import CheckpointError, alike, files
 
 
 def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:

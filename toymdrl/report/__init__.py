@@ -1,0 +1,1 @@
+"""What a run's report shows: the page and the figures of training."""
