@@ -8,6 +8,7 @@
 The rows of the package's own results are in experiments/results/, which `--compare` holds a fresh result against.
 """
 
+import gc
 import json
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from toymdrl.claims import PAPER
 from toymdrl.cli import QUESTIONS
 from toymdrl.files import write_atomically
 from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, validate
-from toymdrl.runs.pipeline import everything, prepare
+from toymdrl.runs.pipeline import StageDivergedError, everything, prepare
 from toymdrl.runs.progress import Terminal
 from toymdrl.runs.provenance import provenance
 
@@ -159,13 +160,19 @@ def _check(seeds: range, workers: int, device: str, out: Path) -> None:
 def _train_together(config: RunConfig, tasks: Sequence[Task], out: Path) -> None:
     """Train what is left of the claims' runs as one population, and leave the device to the workers.
 
+    Where a run diverges all stop; the workers then train each alone, and tell which it was.
+
     Raises:
         ConfigError: the device is not there.
     """
     prepare(config)
     if left := [task.setting for task in tasks if task.row(out) is None]:
         with Terminal(everything(config), quiet=False, analysis=False) as terminal:
-            train_together(left, out, terminal)
+            try:
+                train_together(left, out, terminal)
+            except StageDivergedError as error:
+                terminal.warn(f"{error}; going on seed by seed")
+        gc.collect()  # a stage's training holds itself, and its memory with it
         torch.cuda.empty_cache()
 
 

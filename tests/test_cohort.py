@@ -1,5 +1,6 @@
 """A cohort's runs get the files that each would get alone, and an interruption costs one stage."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from toymdrl.runs import cohort, pipeline
 from toymdrl.runs.config import PRESETS, RunConfig
 from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.pipeline import BASE, Observer, StageDivergedError, everything, stages
+from toymdrl.training.draws import STEPS_A_BLOCK, demonstrations
 from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.population import Population
 from toymdrl.training.pretrain import WarmStartConfig
@@ -118,13 +120,63 @@ def test_the_runs_of_settings_are_trained_together(tmp_path: Path, monkeypatch: 
     assert begun.steps == 10**9  # nothing was left to do
 
 
-def test_files_of_earlier_stages_are_written_before_a_divergence_is_told(tmp_path: Path) -> None:
-    wild = replace(CONFIG, refresh=replace(CONFIG.refresh, learning_rate=1e20))
-    these = runs(tmp_path, wild)
-    with pytest.raises(StageDivergedError, match=r"^refresh-cw after step \d+"):
-        cohort.execute(these, stages(wild), Observer())
+def never(crew: cohort._Crew) -> None:
+    """A device that is done whenever it is asked: nothing is written meanwhile."""
+
+
+def one_run(crew: cohort._Crew) -> None:
+    """A device that is done as soon as one run's files are written."""
+    if crew._unwritten and next(crew._unwritten[0], crew) is crew:
+        crew._unwritten.popleft()
+
+
+def test_what_was_trained_is_written_before_a_divergence_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cohort._Crew, "_write_meanwhile", never)
+    sound, looked = cohort.by_member, 0
+
+    def diverging(scored: torch.Tensor) -> cohort.Scores:
+        """Not finite at the fourth look, which is the refresh's second."""
+        nonlocal looked
+        looked += 1
+        return sound(scored if looked < 4 else scored * float("nan"))
+
+    monkeypatch.setattr(cohort, "by_member", diverging)
+    these = runs(tmp_path)
+    with pytest.raises(StageDivergedError, match=r"^refresh-cw after step 3"):
+        cohort.execute(these, stages(CONFIG), Observer())
     for run in these:
         again = RunDirectory.open(run.path)
-        names = [entry["name"] for entry in again.checkpoints]
-        assert names[:2] == [BASE, "cw"]
+        assert [entry["name"] for entry in again.checkpoints] == [BASE, "cw", "refresh-cw-1"]
         assert not again.keep_sound_checkpoints()
+
+
+@pytest.mark.parametrize("writes", [never, one_run])
+@pytest.mark.parametrize("steps", [30, 61, 63, 65])
+def test_an_interruption_before_files_are_written_leaves_runs_that_go_on(
+    writes: Callable[[cohort._Crew], None],
+    steps: int,
+    together: list[RunDirectory],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(cohort._Crew, "_write_meanwhile", writes)
+        with pytest.raises(Interrupted):
+            cohort.execute(runs(tmp_path), stages(CONFIG), Interrupter(steps))
+    again = runs(tmp_path)
+    cohort.execute(again, stages(CONFIG), Observer())
+    for run, whole in zip(again, together, strict=True):
+        assert run.checkpoints == whole.checkpoints
+
+
+def test_processes_draw_what_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    config = WarmStartConfig(steps=STEPS_A_BLOCK + 20, batch=8)
+    before = torch.get_rng_state()
+    alone, shared = (list(demonstrations(config, SEEDS, in_processes=each)) for each in (False, True))
+    assert [len(block[0]) for block in alone] == [STEPS_A_BLOCK, 20]
+    for one, other in zip(alone, shared, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert torch.equal(before, torch.get_rng_state())

@@ -60,6 +60,9 @@ SMALLEST_KRYLOV_SPACE = 10
 class Hessian:
     """The Hessian of a loss at the parameters that the module has now, as an operator on flat vectors.
 
+    Make a new one where they have changed: with the graph kept a product refuses; otherwise, and on a GPU for a
+    `FixedLoss`, it is the Hessian where they are then.
+
     Example:
         >>> import torch
         >>> from torch import nn

@@ -54,25 +54,27 @@ class Replay(Generic[T]):
         """Do the work."""
         if not records(self._device):
             return self._work()
-        if not self._called:
-            return self._first()
-        if self._graph is None:
-            self._record()
-        assert self._graph is not None
-        self._graph.replay()
+        # A recording takes what goes on on the current device: of several GPUs, that must be the work's.
+        with torch.cuda.device(self._device):
+            if not self._called:
+                return self._first()
+            if self._graph is None:
+                self._graph = self._record()
+            self._graph.replay()
         return self._result
 
-    def _record(self) -> None:
-        self._graph = torch.cuda.CUDAGraph()
+    def _record(self) -> torch.cuda.CUDAGraph:
+        graph = torch.cuda.CUDAGraph()
         # An older graph that is collected meanwhile would spoil the recording: it cannot be freed then.
         collects = gc.isenabled()
         gc.disable()
         try:
-            with torch.cuda.graph(self._graph, pool=_pool(self._device)[0]):
+            with torch.cuda.graph(graph, pool=_pool(self._device)[0]):
                 self._result = self._work()
         finally:
             if collects:
                 gc.enable()
+        return graph
 
     def _first(self) -> T:
         """Do the work as it stands: libraries and optimisers make their workspaces at the first call.

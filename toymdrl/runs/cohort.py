@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from toymdrl.policy.model import DivergenceError, Policy
-from toymdrl.replay import Replay
+from toymdrl.replay import Replay, records
 from toymdrl.runs import pipeline
 from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.pipeline import Observer, Stage, StageDivergedError
@@ -154,15 +154,19 @@ class _Crew:
         self._unwritten.clear()
 
     def _write_meanwhile(self) -> None:
-        """Write while the device does what it has been given; all there is, where nothing goes on meanwhile."""
-        if self._members.device.type != "cuda":
+        """Write while the device does what it has been given; all there is, where nothing goes on meanwhile.
+
+        One run's files at least, so that they do not fall behind for good where the device waits for the draws.
+        """
+        if not records(self._members.device):
             self.write_all()
             return
-        done = torch.cuda.Event()
-        done.record()
-        while self._unwritten and not done.query():
+        done = torch.cuda.current_stream(self._members.device).record_event()
+        while self._unwritten:
             if next(self._unwritten[0], self) is self:  # the first stage's files are written
                 self._unwritten.popleft()
+            if done.query():
+                break
 
     def _begin(self, stage: Stage) -> PopulationTraining:
         if stage.domain is None or stage.start is None:

@@ -26,7 +26,7 @@ from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.stage import Training, reinforce, warm_start
 
 SAVE_SECONDS = 5.0
-"""Most work that an interruption can lose."""
+"""Most work that an interruption can lose of a run that is trained alone; see cohort.py for a GPU's."""
 BASE = "base"
 WARM_START_SOURCES = ("streams.py", "domains", "policy", "training")
 

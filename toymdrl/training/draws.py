@@ -6,6 +6,7 @@ Each member draws from its own stream in the order in which its own run does, an
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
+from multiprocessing import current_process
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,16 @@ def demonstrations(config: WarmStartConfig, seeds: Sequence[int], *, in_processe
     Yields:
         (steps, members, batch, columns) each, uint8.
     """
-    workers = min(len(seeds), os.cpu_count() or 1) if in_processes else 0
-    shares = DataLoader(_Demonstrations(config, seeds), batch_size=None, num_workers=workers, collate_fn=_as_it_is)
+    # A process that is a worker itself, of a cluster say, may be forbidden to start others.
+    alone = not in_processes or current_process().daemon
+    workers = 0 if alone else min(len(seeds), os.cpu_count() or 1)
+    shares = DataLoader(
+        _Demonstrations(config, seeds),
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        generator=torch.Generator(),  # a seed that nothing here uses would be drawn from the global stream
+    )
     arriving = iter(shares)
     # The loader takes one share of each worker in turn, so as many as there are workers make a block of all members.
     for start in range(0, config.steps, STEPS_A_BLOCK):

@@ -183,8 +183,8 @@ class PopulationTraining:
     def logs(self, since: int = 0) -> list[Logs]:
         """What each step after `since` did; waits for the device.
 
-        They end before the first step in which a member's loss or gradient was not finite, if there is one: it and all
-        later ones updated no member. `diverged` then tells what was found.
+        They end before the first step in which a member's loss or gradient was not finite, if there is one: that update
+        and all later ones were made for no member. `diverged` then tells what was found.
         """
         names = list(self._logs)
         tables = torch.stack([self._logs[name][since : self.step] for name in names]).tolist()
