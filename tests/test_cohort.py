@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from experiments import reproduce
 from experiments.stage import config_of, seeds_of, train_together
+from experiments.tasks import Task
 from tests.tiny_run import TINY, Interrupted, Interrupter
 from toymdrl.parameters import read
 from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
@@ -180,3 +182,15 @@ def test_processes_draw_what_one_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     for one, other in zip(alone, shared, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_seed_that_diverges_leaves_the_others_to_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverges(*_: object) -> None:
+        raise StageDivergedError("qa after step 3: the losses are [nan]")
+
+    monkeypatch.setattr(reproduce, "train_together", diverges)
+    tasks = [Task.of("claims", setting) for setting in seeds_of("smoke", range(2))]
+    reproduce._train_together(config_of(tasks[0].setting), tasks, tmp_path)
+    assert "qa after step 3: the losses are [nan]; going on seed by seed" in capsys.readouterr().out
