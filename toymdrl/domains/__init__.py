@@ -8,4 +8,10 @@ from toymdrl.domains.verses import Verses
 
 DOMAINS: dict[str, Domain] = {domain.key: domain for domain in (Arithmetic(), Programs(), Records(), Verses())}
 
-__all__ = ["DOMAINS", "SPLITS", "Domain", "Problems", "Split", "graded_candidates", "problems"]
+
+def title(key: str) -> str:
+    """A domain's name for people; the key itself where this version has no such domain."""
+    return DOMAINS[key].title if key in DOMAINS else key
+
+
+__all__ = ["DOMAINS", "SPLITS", "Domain", "Problems", "Split", "graded_candidates", "problems", "title"]

@@ -13,7 +13,10 @@ from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.pretrain import WarmStartConfig
 
 MOST_THREADS = 256
+PAPER_ORDER = ("code", "math", "qa", "cw")
+PAPER_HARMED = "math"
 PAPER_REFRESH_STEPS = 3
+"""The paper's experiment: the order of training, the domain whose loss it tells, the steps of its refresh."""
 
 
 class ConfigError(ValueError):
@@ -47,7 +50,7 @@ class RunConfig:
 
     preset: str = "laptop"
     seed: int = 0
-    order: tuple[str, ...] = ("code", "math", "qa", "cw")
+    order: tuple[str, ...] = PAPER_ORDER
     """Domains in the order they are trained."""
     device: str = "cpu"
     threads: int = 2
