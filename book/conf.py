@@ -3,16 +3,15 @@
 import hashlib
 import re
 import shutil
-import sys
 from importlib.metadata import distribution
 from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from book.chapters import INCLUDED
+
 BOOK = Path(__file__).parent
 ROOT = BOOK.parent
-sys.path.insert(0, str(ROOT))
-from book.chapters import INCLUDED  # noqa: E402
 
 project = "toymdrl"
 author = "the toymdrl authors"

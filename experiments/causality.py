@@ -16,19 +16,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.evidence import Row, Rule, interval, rule_table
-from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.conflict import project, random_basis
-from toymdrl.analysis.rollback import chosen, top_coordinates
+from toymdrl.analysis.rollback import restricted, top_coordinates
+from toymdrl.claims.subject import Subject
 from toymdrl.domains import DOMAINS
-from toymdrl.parameters import read, write
-from toymdrl.policy.model import Policy
-from toymdrl.runs.config import RunConfig
-from toymdrl.runs.pipeline import evaluate, load_policy
-from toymdrl.subject import Subject
-from toymdrl.training.stage import copy_policy
+from toymdrl.evidence import Row, Rule, interval, rule_table
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import Checkpoint
+from toymdrl.study.protection import train_protected
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, run_of, seeds_of, subject_of
 
 TITLE = "Causality: the later domains kept out of the conflict subspace"
+PLACE = 3
 SECONDS = 60.0
 SHARE = 0.01
 """Of the coordinates that are frozen."""
@@ -71,36 +71,21 @@ def protections(subject: Subject) -> dict[str, Callable[[Tensor], Tensor]]:
         "none": lambda update: update,
         "subspace": lambda update: update - project(basis, update),
         "random subspace": lambda update: update - project(aside, update),
-        "fisher": lambda update: update - chosen(update, largest),
-        "random coordinates": lambda update: update - chosen(update, drawn),
+        "fisher": lambda update: update - restricted(update, largest),
+        "random coordinates": lambda update: update - restricted(update, drawn),
     }
 
 
 def measure(setting: Setting, out: Path) -> Row:
     """Scores before the later stages, and after them in every arm."""
     run, config = run_of(setting, out), config_of(setting)
-    subject = Subject(run, "math")
+    subject = subject_of(run)
     with run.lock(wait=True):
         arms = protections(subject)
-    math = load_policy(run, "math")
+    math = run.load_policy(Checkpoint("stage", "math"))
     return {"before": evaluate(math)} | {
         arm: evaluate(train_protected(math, config, setting, protection)) for arm, protection in arms.items()
     }
-
-
-def train_protected(
-    start: Policy, config: RunConfig, setting: Setting, protection: Callable[[Tensor], Tensor]
-) -> Policy:
-    """A copy of Math's policy after all later stages, what it has moved so far protected after every step."""
-    own = read(copy_policy(start).requires_grad_(True))
-
-    def keep_out(policy: Policy) -> None:
-        write(policy, own + protection(read(policy) - own))
-
-    policy = start
-    for key in config.order[config.order.index("math") + 1 :]:
-        policy = train(policy, key, config.grpo, setting, "stage", keep_out)
-    return policy
 
 
 def _of_seed(row: Row) -> Row:

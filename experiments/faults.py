@@ -29,10 +29,11 @@ from tqdm import tqdm
 
 from experiments.trials import KINDS, Bench, Trial
 from toymdrl.files import write_atomically
-from toymdrl.runs.provenance import source_digest
+from toymdrl.sourcecode import source_digest
 
 HERE = Path(__file__).parent
 PAGE = HERE / "FAULTS.md"
+FOLDERS = ("analysis", "bounds", "checkpoints", "claims", "domains", "policy", "report", "runs", "study", "training")
 DONE = HERE / "rows" / "faults.json"
 """Trials done by a command that was interrupted."""
 FUZZED = ("command_lines", "configs", "results_given_to_report", "safetensors")
@@ -45,7 +46,7 @@ class Outcomes:
     def __init__(self, file: Path) -> None:
         self.file = file
         trials = (HERE / "trials.py").read_bytes() + Path(__file__).read_bytes()
-        self.code = source_digest([".", "analysis", "bounds", "domains"]) + hashlib.sha256(trials).hexdigest()
+        self.code = source_digest([".", *FOLDERS]) + hashlib.sha256(trials).hexdigest()
         self.found: dict[str, str | None] = {}
         if file.is_file():
             stored = json.loads(file.read_text(encoding="utf-8"))

@@ -19,19 +19,22 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from experiments.evidence import Row, Rule, interval, rule_table
-from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.analysis.conflict import project
 from toymdrl.curvature import Hessian
 from toymdrl.domains import DOMAINS
-from toymdrl.parameters import at
+from toymdrl.evidence import Row, Rule, interval, rule_table
+from toymdrl.parameters import at_parameters
 from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.losses import first_problems, reward_loss
 from toymdrl.policy.model import Policy
-from toymdrl.runs.pipeline import evaluate, load_policy
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import Checkpoint
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, run_of, seeds_of, subject_of, train
 from toymdrl.style import COLOURS, FAINT, STYLE
-from toymdrl.subject import Subject, points, some
 
 TITLE = "The length of a refresh"
+PLACE = 6
 SECONDS = 90.0
 STEPS = 30
 SHARES = tuple(round(0.1 * tenth, 1) for tenth in range(16))
@@ -58,19 +61,19 @@ def settings(preset: str, seeds: range) -> list[Setting]:
 def measure(setting: Setting, out: Path) -> Row:
     """Curvatures and scores on the line; scores after every step of each refresh."""
     run, config = run_of(setting, out), config_of(setting)
-    subject = Subject(run, "math")
+    subject = subject_of(run)
     with run.lock(wait=True):
         drift = project(subject.spectrum.vectors, subject.delta)
-    own, last = load_policy(run, "math"), load_policy(run, config.order[-1])
+    own, last = run.load_policy(Checkpoint("stage", "math")), run.load_policy(Checkpoint("stage", config.order[-1]))
     end = subject.start + subject.delta
     curvature = {}
     for key in config.order:
-        loss = points(ExpectedReward(some(key, "train", PROMPTS)))
+        loss = reward_loss(ExpectedReward(first_problems(key, "train", PROMPTS)))
         hessian = Hessian(own if key == "math" else last, loss, keep_graph=False)
         curvature[key] = float(drift @ (hessian @ drift) / (drift @ drift))
     line = []
     for share in SHARES:
-        with at(last, end - share * drift):
+        with at_parameters(last, end - share * drift):
             line.append(evaluate(last))
     long = replace(config.refresh, steps=STEPS)
     paths: dict[str, list[dict[str, float]]] = {}

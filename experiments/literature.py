@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from experiments import causality, placebo, precision, regime, rivals
-from experiments.evidence import Row, interval
+from toymdrl.evidence import Row, interval
 
 
 def _mean(numbers: Sequence[Row], key: str) -> str:

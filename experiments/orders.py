@@ -17,13 +17,16 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from experiments.evidence import Row, Rule, holm, interval, rule_table, sign_flip
-from experiments.stage import Setting, config_of, expansion, run_of, seeds_of, train
 from toymdrl.domains import DOMAINS
+from toymdrl.evidence import Row, Rule, holm, interval, rule_table, sign_flip
 from toymdrl.policy.model import Policy
-from toymdrl.runs.pipeline import BASE, evaluate, load_policy
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import BASE
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, expansion, run_of, seeds_of, train
 
 TITLE = "All 24 orders"
+PLACE = 1
 SECONDS = 60.0
 RULES = [
     Rule("orders", "rank correlation of predicted with actual damage, 12 pairs", "rank", above=0.6).against(
@@ -44,7 +47,7 @@ def settings(preset: str, seeds: range) -> list[Setting]:
 def measure(setting: Setting, out: Path) -> Row:
     """Scores after every stage of the six orders that begin with a domain, and the damage of its three successors."""
     run, config = run_of(setting, out), config_of(setting)
-    found: Row = {"scores": {"": evaluate(load_policy(run, BASE))}, "pairs": {}}
+    found: Row = {"scores": {"": evaluate(run.load_policy(BASE))}, "pairs": {}}
 
     def grow(policy: Policy, path: tuple[str, ...]) -> None:
         for key in [key for key in DOMAINS if key not in path] if path else [setting["first"]]:
@@ -56,7 +59,7 @@ def measure(setting: Setting, out: Path) -> Row:
                 found["pairs"][key] = {"actual": lost, "first": first, "second": second}
             grow(after, (*path, key))
 
-    grow(load_policy(run, BASE), ())
+    grow(run.load_policy(BASE), ())
     return found
 
 

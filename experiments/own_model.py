@@ -33,7 +33,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from toymdrl.analysis import conflict, damage
 from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.curvature import Hessian, Loss, residuals, top_eigenpairs
-from toymdrl.parameters import at
+from toymdrl.parameters import at_parameters
 from toymdrl.streams import stream
 
 DIRECTIONS = 8
@@ -109,8 +109,8 @@ def examine(
     """
     start, end = (as_vector(module, tensors) for tensors in read_checkpoints([before, after]))
     delta = end - start
-    (pair,) = damage.decompose(module, unseen, start, {"B": delta}, earlier="A")
-    with at(module, start):
+    (pair,) = damage.decompose_damage(module, unseen, start, {"B": delta}, earlier="A")
+    with at_parameters(module, start):
         hessian = Hessian(module, fit)
         pairs = top_eigenpairs(hessian, 2 * DIRECTIONS)
         errors = residuals(hessian, pairs)

@@ -12,26 +12,28 @@ Band       RULES, on the mean over both B.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
-from experiments.stage import Setting, config_of, run_of, seeds_of, train
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.parameters import at, flatten, read, unflatten
-from toymdrl.policy.model import Policy
-from toymdrl.policy.rollout import choose, sample
-from toymdrl.runs.pipeline import evaluate, load_policy
+from toymdrl.evidence import Row, Rule, interval, of_each_seed, rule_table
+from toymdrl.parameters import at_parameters, flatten, read_parameters, unflatten
+from toymdrl.policy.model import Policy, copy_policy
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import Checkpoint
 from toymdrl.streams import stream
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, run_of, seeds_of, train
 from toymdrl.training import grpo
-from toymdrl.training.grpo import GRPOConfig
-from toymdrl.training.stage import Training, copy_policy
+from toymdrl.training.grpo import GRPO, GRPOConfig
+from toymdrl.training.objective import Learner, Parts
+from toymdrl.training.stage import Alone, Training
 
 TITLE = "Placebo: harm by updates that learn nothing"
+PLACE = 4
 SECONDS = 15.0
 LATER = ("qa", "cw")
 ARMS = {
@@ -59,44 +61,66 @@ def settings(preset: str, seeds: range) -> list[Setting]:
     return [each for later in LATER for each in seeds_of(preset, seeds, later=later)]
 
 
-def _shuffled_rewards(start: Policy, domain: str, config: GRPOConfig, seed: int, *, within: bool) -> Policy:
-    """The domain's stage, rewards shuffled over each batch's answers, or within each prompt's."""
-    policy, reference = copy_policy(start).requires_grad_(True), copy_policy(start)
-    generator, prompts = stream(seed, domain, "placebo", *["within"] * within), problems(DOMAINS[domain], "train")
+class ShuffledInBatch(GRPO):
+    """GRPO whose rewards are shuffled over each batch's answers."""
 
-    def work(optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
-        rollout = sample(policy, prompts.subset(choose(prompts, config.prompts, generator)), config.group, generator)
-        if within:
-            order = torch.rand(rollout.rewards.shape, generator=generator).argsort(dim=1)
-            shuffled = rollout.rewards.gather(1, order)
-        else:
-            places = torch.randperm(rollout.rewards.numel(), generator=generator)
-            shuffled = rollout.rewards.flatten()[places].view_as(rollout.rewards)
-        blind = replace(rollout, rewards=shuffled)
-        for _ in range(config.updates):
-            metrics = grpo.update(policy, optimiser, blind, config, reference)
-        return {"loss": metrics.loss}
+    def draw(self, generator: torch.Generator) -> Parts:
+        """And a random order of the batch's answers, (answers,)."""
+        rows, levels = super().draw(generator)
+        return rows, levels, torch.randperm(levels[..., 0].numel(), generator=generator)
 
-    return Training(policy, work, lambda step: grpo.learning_rate(config, step), config.steps, generator).finish()
+    def play(self, learner: Learner, *drawn: Tensor) -> Parts:
+        """With other rewards and advantages."""
+        prompts, answers, mask, logprobs, rewards, _, *reference = super().play(learner, *drawn[:2])
+        shuffled = self.shuffled(rewards, drawn[2])
+        return prompts, answers, mask, logprobs, shuffled, self.signal(shuffled), *reference
+
+    def shuffled(self, rewards: Tensor, order: Tensor) -> Tensor:
+        """The rewards in another order, (prompts, group)."""
+        return rewards.flatten()[order].view_as(rewards)
+
+
+class ShuffledWithinGroups(ShuffledInBatch):
+    """GRPO whose rewards are shuffled within each prompt's answers."""
+
+    def draw(self, generator: torch.Generator) -> Parts:
+        """And a random order of each prompt's answers, (prompts, group)."""
+        rows, levels = GRPO.draw(self, generator)
+        return rows, levels, torch.rand(levels.shape[:2], generator=generator).argsort(dim=1)
+
+    def shuffled(self, rewards: Tensor, order: Tensor) -> Tensor:
+        """The rewards in another order, (prompts, group)."""
+        return rewards.gather(1, order)
+
+
+def _blind(start: Policy, domain: str, config: GRPOConfig, seed: int, objective: type[GRPO], *purpose: str) -> Policy:
+    """The domain's stage on shuffled rewards."""
+    policy = copy_policy(start).requires_grad_(True)
+    return Training(
+        policy,
+        objective(problems(DOMAINS[domain], "train"), config, Alone(policy)),
+        lambda step: grpo.learning_rate(config, step),
+        config.steps,
+        stream(seed, domain, "placebo", *purpose),
+    ).finish()
 
 
 def measure(setting: Setting, out: Path) -> Row:
     """Math's loss of points by the stage and by every placebo, and the lengths of the updates."""
     run, config, later = run_of(setting, out), config_of(setting), setting["later"]
-    math = load_policy(run, "math")
-    start, level = read(math), evaluate(math)["math"]
-    delta = read(train(math, later, config.grpo, setting, "stage")) - start
-    blind, inside = (
-        read(_shuffled_rewards(math, later, config.grpo, setting["seed"], within=within)) - start
-        for within in (False, True)
-    )
+    math = run.load_policy(Checkpoint("stage", "math"))
+    start, level = read_parameters(math), evaluate(math)["math"]
+    delta = read_parameters(train(math, later, config.grpo, setting, "stage")) - start
+    seed = setting["seed"]
+    blind = read_parameters(_blind(math, later, config.grpo, seed, ShuffledInBatch)) - start
+    inside = read_parameters(_blind(math, later, config.grpo, seed, ShuffledWithinGroups, "within")) - start
     generator = stream(setting["seed"], later, "placebo controls")
     drawn = torch.randn(delta.shape, generator=generator)
     pieces = [piece.flatten() for piece in unflatten(delta, list(math.parameters()))]
     mixed = flatten([piece[torch.randperm(len(piece), generator=generator)] for piece in pieces])
 
     def harm(update: Tensor) -> float:
-        with at(math, start + update):
+        with at_parameters(math, start + update):
             return level - evaluate(math)["math"]
 
     return {

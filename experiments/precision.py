@@ -23,15 +23,17 @@ from matplotlib.figure import Figure
 from scipy import optimize, stats
 from torch import Tensor
 
-from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
-from experiments.stage import Setting, config_of, run_of, seeds_of, train
-from toymdrl.analysis.edits import FORMATS, edit_of
-from toymdrl.parameters import at, read, write
+from toymdrl.analysis.edits import FORMATS, measure_edit
+from toymdrl.evidence import Row, Rule, interval, of_each_seed, rule_table
+from toymdrl.parameters import at_parameters, read_parameters, write_parameters
 from toymdrl.policy.model import Policy
-from toymdrl.runs.pipeline import BASE, load_policy
+from toymdrl.runs.plan import BASE
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, run_of, seeds_of, train
 from toymdrl.style import FAINT, STYLE
 
 TITLE = "Sparse edits and number formats"
+PLACE = 7
 SECONDS = 90.0
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 2e-3)
 STEPS = (10, 50, 150)
@@ -60,18 +62,18 @@ def _rounded(weights: Tensor, name: str) -> Tensor:
 def measure(setting: Setting, out: Path) -> Row:
     """Share unchanged and drift, by learning rate and way of storing."""
     run, config = run_of(setting, out), config_of(setting)
-    base, cells = load_policy(run, BASE), []
+    base, cells = run.load_policy(BASE), []
     for name, rate in product(STORED, RATES):
         stage = replace(config.grpo, steps=setting["steps"], learning_rate=rate)
-        start = _rounded(read(base), name)
+        start = _rounded(read_parameters(base), name)
 
         def hold(policy: Policy, name: str = name) -> None:
-            write(policy, _rounded(read(policy), name))
+            write_parameters(policy, _rounded(read_parameters(policy), name))
 
-        with at(base, start):
-            master = read(train(base, "math", stage, setting, "stage"))
-            held = read(train(base, "math", stage, setting, "stage", hold))
-        edit = edit_of("math", start, master)
+        with at_parameters(base, start):
+            master = read_parameters(train(base, "math", stage, setting, "stage"))
+            held = read_parameters(train(base, "math", stage, setting, "stage", hold))
+        edit = measure_edit("math", start, master)
         drift, cell = edit.drift[name], {"rate": rate, "format": name}
         cells.append({**cell, "way": "master", "drift": drift, "unchanged": edit.unchanged[name]})
         cells[-1]["paper"] = edit.unchanged_paper

@@ -17,18 +17,21 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from experiments.evidence import Row, Rule, interval, rule_table
-from experiments.stage import Setting, config_of, expansion, run_of, seeds_of, train
 from toymdrl.analysis.cosines import cosine
 from toymdrl.curvature import gradient
 from toymdrl.domains import DOMAINS
-from toymdrl.parameters import read
+from toymdrl.evidence import Row, Rule, interval, rule_table
+from toymdrl.parameters import read_parameters
 from toymdrl.policy.exact import ExpectedReward
-from toymdrl.runs.pipeline import evaluate, load_policy
-from toymdrl.subject import points, some
+from toymdrl.policy.losses import first_problems, reward_loss
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import Checkpoint
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, expansion, run_of, seeds_of, train
 from toymdrl.training.grpo import learning_rate
 
 TITLE = "Prediction before the fact"
+PLACE = 2
 SECONDS = 60.0
 PROBE = 5
 """GRPO steps of B that the prediction may look at."""
@@ -56,9 +59,11 @@ def measure(setting: Setting, out: Path) -> Row:
     short = replace(config.grpo, steps=PROBE, anneal=False)
     pairs = []
     for a in DOMAINS:
-        expert = load_policy(run, f"expert-{a}")
+        expert = run.load_policy(Checkpoint("expert", a))
         own = evaluate(expert)[a]
-        slopes = {key: gradient(expert, points(ExpectedReward(some(key, "train", 1024)))) for key in DOMAINS}
+        slopes = {
+            key: gradient(expert, reward_loss(ExpectedReward(first_problems(key, "train", 1024)))) for key in DOMAINS
+        }
         for b in [key for key in DOMAINS if key != a]:
             probe = train(expert, b, short, setting, "probe")
             first, second = expansion(expert, probe, a)
@@ -70,7 +75,7 @@ def measure(setting: Setting, out: Path) -> Row:
                     "predicted": stretch * first + stretch**2 * second,
                     "actual": own - evaluate(after)[a],
                     "cosine": cosine(slopes[a], slopes[b]),
-                    "length": float((read(probe) - read(expert)).norm()),
+                    "length": float((read_parameters(probe) - read_parameters(expert)).norm()),
                 }
             )
     return {"pairs": pairs}

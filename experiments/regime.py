@@ -22,13 +22,16 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy import stats
 
-from experiments.evidence import Row, Rule, interval, rule_table
-from experiments.stage import Setting, config_of, expansion, run_of, seeds_of, train
+from toymdrl.evidence import Row, Rule, interval, rule_table
 from toymdrl.policy.model import DivergenceError
-from toymdrl.runs.pipeline import BASE, evaluate, load_policy
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import BASE
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, expansion, run_of, seeds_of, train
 from toymdrl.style import COLOURS, FAINT, INK, STYLE
 
 TITLE = "The map of the regime"
+PLACE = 8
 SECONDS = 85.0
 RATES = (3e-4, 1e-3, 2e-3, 3.5e-3, 6e-3)
 STEPS = (25, 50, 100, 200)
@@ -57,7 +60,7 @@ def settings(preset: str, seeds: range) -> list[Setting]:
 def measure(setting: Setting, out: Path) -> Row:
     """Every rate at one length; None where training diverged."""
     run, config = run_of(setting, out), config_of(setting)
-    base, cells = load_policy(run, BASE), []
+    base, cells = run.load_policy(BASE), []
     for rate in RATES:
         stage = replace(config.grpo, steps=setting["steps"], learning_rate=rate)
         cells.append({"rate": rate, "base": evaluate(base)["math"], "own": None})

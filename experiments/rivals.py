@@ -13,8 +13,9 @@ Band       RULES; every arm's average against the sequence's by exact sign flips
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,20 +23,23 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.causality import protections, train_protected
-from experiments.evidence import Row, Rule, cell, holm, interval, rule_table, sign_flip
-from experiments.mixture import mix, total
-from experiments.stage import Setting, config_of, run_of, seeds_of, train
-from toymdrl.analysis.rollback import chosen, top_coordinates
-from toymdrl.parameters import at, read
+from toymdrl.analysis.conflict import project
+from toymdrl.evidence import Row, Rule, cell, holm, interval, of_each_seed, rule_table, sign_flip
+from toymdrl.parameters import at_parameters, read_parameters
 from toymdrl.policy.model import Policy
-from toymdrl.runs.pipeline import BASE, evaluate, load_policy
-from toymdrl.style import FAINT, INK, STYLE
-from toymdrl.subject import Subject
-from toymdrl.training.stage import copy_policy
+from toymdrl.policy.scores import evaluate
+from toymdrl.runs.plan import BASE
+from toymdrl.study.protection import train_protected
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import run_of, seeds_of
+from toymdrl.study.start import Start, trainable_copy
+from toymdrl.style import BOUND, FAINT, INK, STYLE
+from toymdrl.training.mixture import Combine, total
 
 TITLE = "Rivals of refresh and rollback"
-SECONDS = 100.0
+PLACE = 5
+SECONDS = 5.0
+EXTRAS = {"torchjd": "rivals"}
 LATER = ("qa", "cw")
 SHARES = (0.25, 0.5, 0.75)
 """Shares a of the update that are undone."""
@@ -45,23 +49,169 @@ EWC = (30.0, 300.0, 3000.0)
 REPLAYED = 4
 """Math prompts among a step's 32."""
 REFRESHED = 3
+ROLLED_BACK = 0.01
+Scores = dict[str, float]
+
+
+def begin(setting: Setting, out: Path) -> Start:
+    """A seed's run, trained now if it has not been."""
+    return Start(setting, run_of(setting, out))
+
+
+def before(start: Start) -> Scores:
+    """Math's checkpoint itself."""
+    return evaluate(start.math)
+
+
+def sequence(start: Start) -> Scores:
+    """The run's own end."""
+    return start.scores_at(start.end)
+
+
+def shrunk(start: Start, share: float) -> Scores:
+    """A share of the update undone."""
+    return start.scores_at(start.end - share * start.subject.delta)
+
+
+def kl_weight(start: Start, weight: float) -> Scores:
+    """Another weight of the KL term."""
+    return evaluate(start.stages(kl=weight))
+
+
+def ewc(start: Start, weight: float) -> Scores:
+    """Elastic weight consolidation."""
+    subject, grpo, policy = start.subject, start.config.grpo, start.math
+    for key in LATER:
+        policy = trainable_copy(policy)
+        rule = anchored(weight, subject.fisher, subject.start, policy)
+        policy = start.mixed(policy, {key: grpo.prompts}, grpo.steps, rule)
+    return evaluate(policy)
+
+
+def protected(start: Start) -> Scores:
+    """Kept out of the conflict subspace, which was found before the later domains were seen."""
+    with start.run.lock(wait=True):
+        basis = start.subject.spectrum.vectors
+    protection = lambda update: update - project(basis, update)  # noqa: E731
+    return evaluate(train_protected(start.math, start.config, start.setting, protection))
+
+
+def replay(start: Start) -> Scores:
+    """Some prompts of Math in every step."""
+    grpo, policy = start.config.grpo, start.math
+    for key in LATER:
+        prompts = {key: grpo.prompts - REPLAYED, "math": REPLAYED}
+        policy = start.mixed(trainable_copy(policy), prompts, grpo.steps)
+    return evaluate(policy)
+
+
+def _thirds(start: Start, combine: Combine) -> Scores:
+    """Math and both later domains in every step, of as many steps as both stages have."""
+    grpo = start.config.grpo
+    third = grpo.prompts // 3
+    prompts = {"math": grpo.prompts - 2 * third, **dict.fromkeys(LATER, third)}
+    return evaluate(start.mixed(trainable_copy(start.math), prompts, 2 * grpo.steps, combine))
+
+
+def joint(start: Start) -> Scores:
+    """Joint training."""
+    return _thirds(start, total)
+
+
+def joint_pcgrad(start: Start) -> Scores:
+    """Joint training, conflicting gradients projected."""
+    return _thirds(start, pcgrad)
+
+
+def joint_from_the_start(start: Start) -> Scores:
+    """All domains from the warm start on, of as many steps as all stages have."""
+    config = start.config
+    prompts = dict.fromkeys(config.order, config.grpo.prompts // 4)
+    base = start.run.load_policy(BASE)
+    return evaluate(start.mixed(base, prompts, 4 * config.grpo.steps))
+
+
+def experts(start: Start, weight: float) -> Scores:
+    """The sum of all single-domain updates, weighted, on the warm start."""
+    edits = start.subject.edits.values()
+    together = sum(edits, torch.zeros_like(start.end))
+    return start.scores_at(start.subject.vectors[BASE] + together * weight)
+
+
+def refresh(start: Start) -> Scores:
+    """The paper's repair."""
+    return evaluate(start.refreshed(start.last, REFRESHED))
+
+
+def refresh_within(start: Start) -> Scores:
+    """The same, paid for by shorter stages."""
+    config = start.config
+    saved = REFRESHED * config.refresh.prompts // (config.grpo.prompts * len(LATER))
+    return evaluate(start.refreshed(start.stages(steps=config.grpo.steps - saved), REFRESHED))
+
+
+def rollback(start: Start) -> Scores:
+    """The paper's training-free repair."""
+    return start.scores_at(start.end - start.subject.rolled_back(ROLLED_BACK))
+
+
+def rollback_refresh(start: Start) -> Scores:
+    """Both repairs."""
+    with at_parameters(start.last, start.end - start.subject.rolled_back(ROLLED_BACK)):
+        return evaluate(start.refreshed(start.last, REFRESHED))
+
+
+def pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
+    """Each domain's gradient less its projections on those that it conflicts with, summed (arXiv 2001.06782)."""
+    from torchjd.aggregation import PCGrad  # noqa: PLC0415 (an extra, which the other arms do without)
+
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng():  # the library draws its order of projections from the global stream
+        torch.manual_seed(seed)
+        return PCGrad()(gradients)
+
+
+def anchored(weight: float, fisher: Tensor, own: Tensor, policy: Policy) -> Combine:
+    """The mean gradient plus EWC's (arXiv 1612.00796)."""
+    return lambda gradients, _: total(gradients, _) + weight * fisher * (read_parameters(policy) - own)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to keep an old domain."""
+
+    words: str
+    scores: Callable[..., Scores]
+    """Called with where all begin and, if there is one, the amount."""
+    amount: float | None = None
+    sees: Literal["no", "before", "while or after"] = "no"
+    """When it looks at prompts of Math, after Math's own stage: before the later domains are learnt, for the Fisher
+    diagonal or the Hessian; while or after they are, to train on or to choose what is put back."""
+    ours: bool = False
+    """Whether it is what the paper proposes, or follows from it."""
+
+
+LATE: Literal["while or after"] = "while or after"
 ARMS = {
-    "sequence": "the plain sequence",
-    **{f"shrunk {share:g}": f"its update shrunk to {1 - share:.0%}" for share in SHARES},
-    **{f"kl {weight:g}": f"KL weight {weight:g} instead of 0.1" for weight in KL},
-    **{f"ewc {weight:g}": f"EWC, weight {weight:g}" for weight in EWC},
-    "protected": "kept out of Math's top 32 Hessian directions",
-    "replay": "4 of 32 prompts from Math",
-    "joint": "Math, QA and CW in every step",
-    "pcgrad": "the same, conflicts projected away (PCGrad)",
-    "joint from the start": "all four domains in every step, 200 steps",
-    "experts averaged": "mean of four experts' updates of 50 steps",
-    "experts merged": "half the sum of those updates (task vectors)",
-    "refresh": "the sequence, then 3 steps of 128 Math prompts",
-    "refresh within": "the same, the stages 6 steps shorter each",
-    "rollback": "1 % of the coordinates put back, by |δ·Hδ|",
-    "rollback, refresh": "that, then 3 Re-Math steps",
+    "sequence": Arm("the plain sequence", sequence),
+    **{f"shrunk {share:g}": Arm(f"its update shrunk to {1 - share:.0%}", shrunk, share) for share in SHARES},
+    **{f"kl {weight:g}": Arm(f"KL weight {weight:g} instead of 0.1", kl_weight, weight) for weight in KL},
+    **{f"ewc {weight:g}": Arm(f"EWC, weight {weight:g}", ewc, weight, "before") for weight in EWC},
+    "protected": Arm("kept out of Math's top 32 Hessian directions", protected, sees="before", ours=True),
+    "replay": Arm("4 of 32 prompts from Math", replay, sees=LATE),
+    "joint": Arm("Math, QA and CW in every step", joint, sees=LATE),
+    "pcgrad": Arm("the same, conflicts projected away (PCGrad)", joint_pcgrad, sees=LATE),
+    "joint from the start": Arm("all four domains in every step, 200 steps", joint_from_the_start, sees=LATE),
+    "experts averaged": Arm("mean of four experts' updates of 50 steps", experts, 1 / 4),
+    "experts merged": Arm("half the sum of those updates (task vectors)", experts, 1 / 2),
+    "refresh": Arm("the sequence, then 3 steps of 128 Math prompts", refresh, sees=LATE, ours=True),
+    "refresh within": Arm("the same, the stages 6 steps shorter each", refresh_within, sees=LATE, ours=True),
+    "rollback": Arm("1 % of the coordinates put back, by |δ·Hδ|", rollback, sees=LATE, ours=True),
+    "rollback, refresh": Arm("that, then 3 Re-Math steps", rollback_refresh, sees=LATE, ours=True),
 }
+"""Another rival is a function above and a line here; it alone is measured."""
+START = "before"
+"""Where all arms begin: measured like an arm, and no arm."""
 LABELS = {
     "joint": ((-7, 2), "right"),
     "pcgrad": ((-7, -9), "right"),
@@ -69,10 +219,6 @@ LABELS = {
     "experts merged": ((-7, -4), "right"),
 }
 """Where in the figure a name would lie on another: its offset in points and side."""
-BEFORE = ("ewc", "protected")
-"""Arms that look at Math's prompts before the later domains are learnt: for the Fisher diagonal, or the Hessian."""
-LATER_TOO = ("replay", "joint", "pcgrad", "refresh", "rollback")
-"""Arms that look at them while or after these are learnt: to train on, or to choose what is put back."""
 RULES = [
     Rule(
         "rivals",
@@ -96,86 +242,24 @@ checkpoints of one sequence."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:
-    """One a seed."""
-    return seeds_of(preset, seeds)
+    """One a seed and arm."""
+    return [setting for arm in (START, *ARMS) for setting in seeds_of(preset, seeds, arm=arm)]
 
 
-def pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
-    """Each domain's gradient less its projections on those that it conflicts with, summed (arXiv 2001.06782)."""
-    from torchjd.aggregation import PCGrad  # noqa: PLC0415 (an extra, which the other arms do without)
-
-    seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng():  # the library draws its order of projections from the global stream
-        torch.manual_seed(seed)
-        return PCGrad()(gradients)
+def _arm(name: str) -> Arm:
+    return Arm("Math's checkpoint", before) if name == START else ARMS[name]
 
 
-def anchored(weight: float, fisher: Tensor, own: Tensor, policy: Policy) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """The mean gradient plus EWC's (arXiv 1612.00796)."""
-    return lambda gradients, _: total(gradients, _) + weight * fisher * (read(policy) - own)
+def decides(setting: Setting) -> list[str]:
+    """An arm's scores depend on its own code alone, so that another arm leaves them valid."""
+    return [begin.__name__, _arm(setting["arm"]).scores.__name__]
 
 
 def measure(setting: Setting, out: Path) -> Row:
-    """Scores before, and of every arm."""
-    run, config = run_of(setting, out), config_of(setting)
-    seed, grpo = setting["seed"], config.grpo
-    subject = Subject(run, "math")
-    with run.lock(wait=True):
-        keep_out = protections(subject)["subspace"]
-    score = (subject.delta * subject.product).abs()
-    base, math, last = (load_policy(run, name) for name in (BASE, "math", config.order[-1]))
-    start, end, origin = subject.start, subject.start + subject.delta, read(base)
-    experts = sum(subject.edits.values(), torch.zeros_like(start))
-    found: Row = {"before": evaluate(math)}
-
-    def place(arm: str, vector: Tensor) -> None:
-        with at(last, vector):
-            found[arm] = evaluate(last)
-
-    def sequence(steps: int = grpo.steps, kl: float = grpo.kl) -> Policy:
-        policy = math
-        for key in LATER:
-            policy = train(policy, key, replace(grpo, steps=steps, kl=kl), setting, "stage")
-        return policy
-
-    def mixed(policy: Policy, prompts: dict[str, int], steps: int, combine: str = "", weight: float = 0) -> Policy:
-        policy = copy_policy(policy).requires_grad_(True)
-        rule = {"": total, "pcgrad": pcgrad, "ewc": anchored(weight, subject.fisher, start, policy)}[combine]
-        return mix(policy, prompts, replace(grpo, steps=steps), seed, "rival", rule).finish()
-
-    def refreshed(policy: Policy) -> Policy:
-        return train(policy, "math", replace(config.refresh, steps=REFRESHED), setting, "refresh")
-
-    place("sequence", end)
-    for share in SHARES:
-        place(f"shrunk {share:g}", end - share * subject.delta)
-    for weight in KL:
-        found[f"kl {weight:g}"] = evaluate(sequence(kl=weight))
-    for weight in EWC:
-        policy = math
-        for key in LATER:
-            policy = mixed(policy, {key: grpo.prompts}, grpo.steps, "ewc", weight)
-        found[f"ewc {weight:g}"] = evaluate(policy)
-    found["protected"] = evaluate(train_protected(math, config, setting, keep_out))
-    policy = math
-    for key in LATER:
-        policy = mixed(policy, {key: grpo.prompts - REPLAYED, "math": REPLAYED}, grpo.steps)
-    found["replay"] = evaluate(policy)
-    thirds = {"math": grpo.prompts - 2 * (grpo.prompts // 3), **dict.fromkeys(LATER, grpo.prompts // 3)}
-    found["joint"] = evaluate(mixed(math, thirds, 2 * grpo.steps))
-    found["pcgrad"] = evaluate(mixed(math, thirds, 2 * grpo.steps, "pcgrad"))
-    quarters = dict.fromkeys(config.order, grpo.prompts // 4)
-    found["joint from the start"] = evaluate(mixed(base, quarters, 4 * grpo.steps))
-    place("experts averaged", origin + experts / len(subject.edits))
-    place("experts merged", origin + experts / 2)
-    found["refresh"] = evaluate(refreshed(last))
-    saved = REFRESHED * config.refresh.prompts // (grpo.prompts * len(LATER))
-    found["refresh within"] = evaluate(refreshed(sequence(steps=grpo.steps - saved)))
-    rolled = end - chosen(subject.delta, top_coordinates(score, len(score) // 100))
-    place("rollback", rolled)
-    with at(last, rolled):
-        found["rollback, refresh"] = evaluate(refreshed(last))
-    return found
+    """An arm's scores."""
+    start, arm = begin(setting, out), _arm(setting["arm"])
+    amount = () if arm.amount is None else (arm.amount,)
+    return {setting["arm"]: arm.scores(start, *amount)}
 
 
 def _of_seed(row: Row) -> Row:
@@ -199,14 +283,15 @@ def _of_seed(row: Row) -> Row:
     return found
 
 
-def _sees(arm: str) -> str:
-    """When an arm needs prompts of Math, after Math's own stage."""
-    return "before" if arm.startswith(BEFORE) else "while or after" if arm.startswith(LATER_TOO) else "no"
-
-
 def numbers(rows: Sequence[Row]) -> list[Row]:
-    """Each seed's numbers."""
-    return [_of_seed(row) for row in rows]
+    """Each seed's numbers; its arms may be in several rows."""
+    found = []
+    for own in of_each_seed(rows):
+        arms: Row = {}
+        for row in own:
+            arms |= row
+        found.append(_of_seed(arms))
+    return found
 
 
 def page(rows: Sequence[Row]) -> list[str]:
@@ -216,12 +301,12 @@ def page(rows: Sequence[Row]) -> list[str]:
     lines = [*rule_table(RULES, seeds), ""]
     lines += ["| | Math | QA and CW | Math beyond shrinking | average | p, Holm | uses Math's prompts |"]
     lines += ["|---|---:|---:|---:|---:|---:|---|"]
-    for arm, words in ARMS.items():
+    for arm, about in ARMS.items():
         cells = [
             str(interval([each[f"{kind} {arm}"] for each in seeds])) for kind in ("kept", "gained", "beyond", "average")
         ]
         p = f"{better[arm]:.3f}" if arm in better else "–"
-        lines.append(f"| {cell(words)} | {' | '.join(cells)} | {p} | {_sees(arm)} |")
+        lines.append(f"| {cell(about.words)} | {' | '.join(cells)} | {p} | {about.sees} |")
     lines += [
         "",
         "Changes since Math's checkpoint; beyond shrinking: above the shrunk update that gains as much; p: the average",
@@ -246,15 +331,14 @@ def figure(rows: Sequence[Row]) -> Figure:
         axes = drawn.subplots()
         along = [[0.0, *(mean[f"{kind} {arm}"] for arm in line)] for kind in ("gained", "kept")]
         axes.plot(*along, "o-", color=FAINT, linewidth=1.4, markersize=4, label="the sequence's update, shrunk")
-        for arm in ARMS:
+        for arm, about in ARMS.items():
             if arm in line:
                 continue
-            at_ = mean[f"gained {arm}"], mean[f"kept {arm}"]
-            own = arm.startswith(("refresh", "rollback", "protected"))
-            axes.plot(*at_, "o", color="#D55E00" if own else INK, markersize=6)
+            place = mean[f"gained {arm}"], mean[f"kept {arm}"]
+            ink = BOUND if about.ours else INK
+            axes.plot(*place, "o", color=ink, markersize=6)
             offset, side = LABELS.get(arm, ((6, 3), "left"))
-            ink = "#D55E00" if own else INK
-            axes.annotate(arm, at_, textcoords="offset points", xytext=offset, ha=side, fontsize=8.5, color=ink)
+            axes.annotate(arm, place, textcoords="offset points", xytext=offset, ha=side, fontsize=8.5, color=ink)
         axes.annotate(
             "sequence",
             (mean["gained sequence"], mean["kept sequence"]),

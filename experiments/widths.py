@@ -20,21 +20,24 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from experiments.evidence import Row, Rule, interval, of_each_seed, rule_table
-from experiments.stage import Setting, config_of, executed, seeds_of
 from toymdrl.analysis.conflict import project, random_basis
-from toymdrl.analysis.damage import share
+from toymdrl.analysis.damage import share_undone
 from toymdrl.curvature import Hessian, top_eigenpairs
-from toymdrl.parameters import at, read
-from toymdrl.policy.exact import ExpectedReward, score
+from toymdrl.evidence import Row, Rule, interval, of_each_seed, rule_table
+from toymdrl.parameters import at_parameters, read_parameters
+from toymdrl.policy.exact import ExpectedReward, exact_score
+from toymdrl.policy.losses import first_problems, reward_loss
 from toymdrl.policy.model import ModelConfig
+from toymdrl.policy.scores import scoreboard
 from toymdrl.runs.config import RunConfig
-from toymdrl.runs.pipeline import load_policy, scoreboard, stages
+from toymdrl.runs.plan import Checkpoint, stages
 from toymdrl.streams import stream
+from toymdrl.study.questions import Setting
+from toymdrl.study.stage import config_of, executed, seeds_of
 from toymdrl.style import COLOURS, FAINT, STYLE
-from toymdrl.subject import points, some
 
 TITLE = "Width: does the conflict subspace stay small?"
+PLACE = 9
 SECONDS = 450.0
 WIDTHS = (32, 64, 128, 256)
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -75,21 +78,21 @@ def measure(setting: Setting, out: Path) -> Row:
     """Math's loss, and the share undone by size of the subspace."""
     config = _config(setting)
     run = executed(config, stages(config)[: 1 + len(config.order)], out)
-    policy = load_policy(run, "math")
-    start, end = read(policy), read(load_policy(run, config.order[-1]))
+    policy = run.load_policy(Checkpoint("stage", "math"))
+    start, end = read_parameters(policy), read_parameters(run.load_policy(Checkpoint("stage", config.order[-1])))
     delta = end - start
-    fit = points(ExpectedReward(some("math", "train", config.analysis.prompts)))
+    fit = reward_loss(ExpectedReward(first_problems("math", "train", config.analysis.prompts)))
     pairs = top_eigenpairs(Hessian(policy, fit), SIZES[-1], tolerance=1e-2)
     aside = random_basis(delta, 32, stream(config.seed, "widths"))
 
     def level(update: Tensor) -> float:
-        with at(policy, start + update):
-            return score(policy, scoreboard()["math"])
+        with at_parameters(policy, start + update):
+            return exact_score(policy, scoreboard()["math"])
 
     own, after = level(0 * delta), level(delta)
 
     def undone(update: Tensor) -> float:
-        return share(level(update) - after, own - after, own)
+        return share_undone(level(update) - after, own - after, own)
 
     found: Row = {"parameters": len(delta), "own": own, "lost": own - after, "top": [], "shrunk": []}
     for size in SIZES:

@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from toymdrl.analysis.edits import TOP, edit_of, jaccard, neuron_norms, top_mask
+from toymdrl.analysis.edits import TOP, jaccard, measure_edit, neuron_norms, top_mask
 from toymdrl.checkpoints import shards
 from toymdrl.checkpoints.audit import STORED, Audit, audit_checkpoints, layers_of
 from toymdrl.checkpoints.auditpage import as_json, page
 from toymdrl.checkpoints.rollback import roll_back, save_coordinates
-from toymdrl.parameters import neurons, read, write
+from toymdrl.parameters import neuron_coordinates, read_parameters, write_parameters
 
 SIZES: dict[str, Any] = {
     "vocab_size": 96,
@@ -41,14 +41,14 @@ class Trained:
 
     def __init__(self, folder: Path, kind: str, dtype: torch.dtype, sharded: bool) -> None:
         self.module = model(kind).to(dtype)
-        start = read(self.module)
+        start = read_parameters(self.module)
         generator = torch.Generator().manual_seed(1)
         self.vectors, self.paths = [], []
         for name in ("base", "a", "b"):
             drift = torch.randn(start.shape, generator=generator) * (start.abs().float() * 4e-3)
             drift[torch.rand(start.shape, generator=generator) < 0.5] = 0
-            write(self.module, start if name == "base" else (start.float() + drift).to(dtype))
-            self.vectors.append(read(self.module))
+            write_parameters(self.module, start if name == "base" else (start.float() + drift).to(dtype))
+            self.vectors.append(read_parameters(self.module))
             self.module.save_pretrained(folder / name, max_shard_size="40KB" if sharded else "1GB")  # type: ignore[operator]
             self.paths.append(folder / name)
 
@@ -82,7 +82,7 @@ def found(trained: Trained) -> Audit:
 def test_the_whole_model_is_as_in_memory(trained: Trained, found: Audit) -> None:
     base, a, b = (each.float() for each in trained.vectors)
     for name, after in (("a", a), ("b", b)):
-        true, mine = edit_of(name, base, after), found.edits[name][""]
+        true, mine = measure_edit(name, base, after), found.edits[name][""]
         assert mine.weights == len(base)
         assert mine.squared**0.5 == pytest.approx(true.norm, rel=1e-5)
         assert mine.base_squared**0.5 == pytest.approx(true.weight_norm, rel=1e-5)
@@ -94,7 +94,7 @@ def test_the_whole_model_is_as_in_memory(trained: Trained, found: Audit) -> None
     one, two = (a - base).double(), (b - base).double()
     pair = found.pairs["a", "b"][""]
     assert pair.cosine == pytest.approx(float(one @ two / (one.norm() * two.norm())), abs=1e-6)
-    where = neurons({name: weight.shape for name, weight in trained.module.named_parameters()})
+    where = neuron_coordinates({name: weight.shape for name, weight in trained.module.named_parameters()})
     tops = [top_mask(neuron_norms(each, where), TOP) for each in (one, two)]
     assert pair.jaccard == pytest.approx(jaccard(*tops), abs=1e-12)
 
@@ -134,7 +134,7 @@ def test_a_rollback_puts_back_what_was_chosen_and_nothing_else(trained: Trained,
     assert torch.equal(mine, wanted)
     assert (tmp_path / "out" / "config.json").read_bytes() == (a / "config.json").read_bytes()
     loaded = type(trained.module).from_pretrained(tmp_path / "out", dtype=end.dtype)  # type: ignore[attr-defined]
-    assert torch.equal(read(loaded), wanted)
+    assert torch.equal(read_parameters(loaded), wanted)
 
 
 ROUTER = {"mlp.gate.weight": torch.ones(8, 3)}

@@ -40,8 +40,8 @@ WRONG = {
     ),
     "2.3": (
         "def difference(module, loss, v, h):\n"
-        "    theta, here = read(module), gradient(module, loss)\n"
-        "    with at(module, theta + h * v):\n"
+        "    theta, here = read_parameters(module), gradient(module, loss)\n"
+        "    with at_parameters(module, theta + h * v):\n"
         "        return (gradient(module, loss) - here) / h",
         "one-sided",
     ),

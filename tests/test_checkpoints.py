@@ -9,7 +9,7 @@ from torch import nn
 
 from toymdrl.checkpoints.shards import CheckpointError
 from toymdrl.checkpoints.whole import as_vector, read_checkpoints
-from toymdrl.parameters import read, write
+from toymdrl.parameters import read_parameters, write_parameters
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def module() -> nn.Module:
 
 def test_two_files_become_vectors_in_the_modules_order(module: nn.Module, tmp_path: Path) -> None:
     before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
-    start = read(module)
+    start = read_parameters(module)
     save_file(dict(module.named_parameters()), before)
-    write(module, start + 1)
+    write_parameters(module, start + 1)
     save_file({name: weight.double() for name, weight in reversed(list(module.named_parameters()))}, after)
     one, two = (as_vector(module, each) for each in read_checkpoints([before, after]))
     assert torch.equal(one, start)

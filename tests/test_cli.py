@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import toymdrl
+from toymdrl.claims.explanation import WORK
 from toymdrl.cli import main
 from toymdrl.domains import DOMAINS
-from toymdrl.explain import MEASURES
 from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
 from toymdrl.runs.directory import RunDirectory
-from toymdrl.runs.threads import contention
+from toymdrl.runs.machine import contention
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert len(lines) == config.warm_start.steps + 8 * config.grpo.steps + 4 * config.refresh.steps + 3
     wanted = {"reward", "flat_groups", "entropy", "gradient_norm", "kl", "seconds"}
     assert all(wanted <= set(line) for line in lines if line["stage"] != "base")
-    for name in ("journey", "selectivity", "training", *MEASURES):
+    for name in ("journey", "selectivity", "training", *WORK):
         assert (smoke / "figures" / f"{name}.png").stat().st_size > 10_000
 
 

@@ -52,8 +52,12 @@ def test_an_answer_that_raises_is_told_so() -> None:
 
 
 def test_results_are_read_or_missed_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "FOLDER", tmp_path)
-    (tmp_path / "mine.json").write_text(json.dumps({"rows": [{"x": 1}]}))
+    monkeypatch.setattr(results, "folder", lambda: tmp_path)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "mine.json").write_text(json.dumps({"rows": [{"x": 1}]}))
     assert rows("mine") == [{"x": 1}]
-    with pytest.raises(FileNotFoundError, match="clone the repository"):
-        rows("nobody's")
+    with pytest.raises(FileNotFoundError, match="no results of 'nobodys'; choose from mine"):
+        rows("nobodys")
+    monkeypatch.setattr(results, "folder", lambda: None)
+    with pytest.raises(FileNotFoundError, match="install toymdrl from its wheel or a checkout"):
+        rows("mine")

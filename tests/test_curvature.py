@@ -25,7 +25,7 @@ from toymdrl.curvature import (
     value,
 )
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.parameters import at, read
+from toymdrl.parameters import at_parameters, read_parameters
 from toymdrl.policy.exact import ExpectedReward
 from toymdrl.policy.model import ModelConfig, Policy
 from toymdrl.streams import stream
@@ -119,9 +119,9 @@ def test_products_with_kept_graph_equal_those_that_rebuild_it_and_are_symmetric(
 @given(seed=SEEDS)
 def test_products_match_differences_of_gradients(seed: int) -> None:
     model, vector, h = tiny.policy(), _unit(seed), 1e-3
-    here, slopes = read(model), []
+    here, slopes = read_parameters(model), []
     for step in (-2 * h, -h, h, 2 * h):
-        with at(model, here + step * vector):
+        with at_parameters(model, here + step * vector):
             slopes.append(gradient(model, chunked))
     # Richardson's extrapolation of two central differences: the error is of order h^4.
     numeric = (4 * (slopes[2] - slopes[1]) / (2 * h) - (slopes[3] - slopes[0]) / (4 * h)) / 3
@@ -216,8 +216,8 @@ def test_the_quadrature_is_exact_to_degree_2n_minus_1(nodes: int, power: int, se
 @given(seed=SEEDS, length=st.floats(0.03, 0.3))
 def test_the_hessian_averaged_along_a_segment_makes_taylor_exact(seed: int, length: float) -> None:
     model, slope, _ = dense()
-    here, step = read(model), length * _unit(seed)
-    with at(model, here + step):
+    here, step = read_parameters(model), length * _unit(seed)
+    with at_parameters(model, here + step):
         after, slope_after = value(model, chunked), gradient(model, chunked)
     weighted = SegmentHessian(model, chunked, here, step, nodes=8)
     remainder = after - value(model, chunked) - float(slope @ step)
@@ -228,7 +228,7 @@ def test_the_hessian_averaged_along_a_segment_makes_taylor_exact(seed: int, leng
     torch.testing.assert_close(
         plain @ block, torch.stack([plain @ each for each in block.T], dim=1), rtol=0, atol=1e-12
     )
-    assert torch.equal(read(model), here)
+    assert torch.equal(read_parameters(model), here)
 
 
 def _logprobs(model: Policy, answers: slice = slice(None)) -> Tensor:

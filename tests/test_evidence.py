@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.evidence import Rule, exchange, holm, interval, of_each_seed, rule_table, sign_flip, together
+from toymdrl.evidence import Rule, exchange, holm, interval, of_each_seed, rule_table, sign_flip, together
 
 numbers = st.floats(-100, 100, allow_nan=False).map(lambda value: round(value, 3))
 samples = st.lists(numbers, min_size=2, max_size=8)

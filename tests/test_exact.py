@@ -9,7 +9,7 @@ import torch
 from tests import tiny
 from toymdrl.domains import DOMAINS, Problems, problems
 from toymdrl.domains.vocab import EOS, PAD, TOKENS
-from toymdrl.policy.exact import ExpectedReward, kl_parts, score
+from toymdrl.policy.exact import ExpectedReward, exact_score, kl_parts
 from toymdrl.policy.model import ModelConfig, Policy
 from toymdrl.policy.rollout import sample
 from toymdrl.streams import stream
@@ -167,7 +167,7 @@ def test_chunks_and_parts_do_not_change_the_result(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("toymdrl.policy.exact.ANSWERS_A_BLOCK", 100)
     torch.testing.assert_close(ExpectedReward(these).per_problem(model), before, rtol=1e-10, atol=0)
     torch.testing.assert_close(torch.stack(list(whole.parts(model))).sum(), before.mean(), rtol=1e-10, atol=0)
-    assert score(model, whole) == pytest.approx(100 * before.mean().item())
+    assert exact_score(model, whole) == pytest.approx(100 * before.mean().item())
 
 
 @pytest.mark.parametrize(("rows", "length"), [(4, 2), (2, 3)])

@@ -67,7 +67,7 @@ def test_command_lines(arguments: list[str], tmp_path: Path, monkeypatch: pytest
     work.mkdir()
     monkeypatch.chdir(work)
     monkeypatch.setattr("toymdrl.commands._carry_out", lambda *_: None)
-    monkeypatch.setattr("experiments.reproduce.reproduce", lambda **_: [])
+    monkeypatch.setattr("toymdrl.commands.reproduce", lambda **_: [])
     outside = [each for each in tmp_path.iterdir() if each != work]
     status, error = outcome([each.replace("\0", "") for each in arguments])
     assert status in (0, 1, 2)

@@ -15,7 +15,10 @@ from toymdrl.policy.exact import ExpectedReward, kl_parts
 from toymdrl.policy.model import DivergenceError, Policy
 from toymdrl.policy.rollout import Rollout, answer_log_policy, sample
 from toymdrl.streams import stream
-from toymdrl.training.grpo import GRPOConfig, advantages, learning_rate, loss, measure, update
+from toymdrl.training.baseline import MEMORY, RunningBaseline
+from toymdrl.training.grpo import GRPO, Advantage, GRPOConfig, advantages, learning_rate, loss, measure
+from toymdrl.training.objective import Learner, Parts
+from toymdrl.training.stage import Alone, Training
 
 CONFIG = GRPOConfig(group=4, kl=0.0)
 
@@ -30,7 +33,30 @@ def _loss_gradient(model: Policy, rollout: Rollout, config: GRPOConfig, referenc
         with torch.no_grad():
             log_reference = answer_log_policy(reference, rollout.prompts, rollout.answers)
     log_policy = answer_log_policy(model, rollout.prompts, rollout.answers)
-    return _flat(torch.autograd.grad(loss(log_policy, rollout, config, log_reference), list(model.parameters())))
+    signal = advantages(rollout.rewards, config.advantage)
+    value = loss(log_policy, rollout, signal, config, log_reference)
+    return _flat(torch.autograd.grad(value, list(model.parameters())))
+
+
+class Given(GRPO):
+    """GRPO on a rollout that is given."""
+
+    def __init__(self, rollout: Rollout, config: GRPOConfig, reference: Policy | None) -> None:
+        super().__init__(tiny.sums(), config, Alone(reference or tiny.policy()))
+        self.rollout = rollout
+
+    def play(self, learner: Learner, *drawn: Tensor) -> Parts:
+        these = self.rollout
+        parts = (these.prompts, these.answers, these.mask, these.logprobs, these.rewards, self.signal(these.rewards))
+        if self._reference is None:
+            return parts
+        return *parts, self._reference.each(answer_log_policy, these.prompts, these.answers)
+
+
+def training_on(
+    model: Policy, rollout: Rollout, config: GRPOConfig, reference: Policy | None = None, rate: float = 0.1
+) -> Training:
+    return Training(model, Given(rollout, config, reference), lambda _: rate, 1000, stream("given"))
 
 
 def _repeated(copies: int) -> Problems:
@@ -38,15 +64,17 @@ def _repeated(copies: int) -> Problems:
     return these.subset(torch.arange(len(these)).repeat(copies))
 
 
-@pytest.mark.parametrize("kl", [0.0, 1.0])
-def test_mean_gradient_is_the_policy_gradient(kl: float) -> None:
-    """E[gradient] = -(G - 1)/G grad J + beta grad KL(policy || reference), and not the forward KL's gradient."""
+@pytest.mark.parametrize(("kl", "advantage"), [(0.0, "mean"), (1.0, "mean"), (1.0, "rloo")])
+def test_mean_gradient_is_the_policy_gradient(kl: float, advantage: Advantage) -> None:
+    """E[gradient] = -c grad J + beta grad KL(policy || reference), and not the forward KL's gradient."""
     model, reference, these = tiny.policy(3), tiny.policy(4), tiny.sums()
-    config = replace(CONFIG, kl=kl)
+    config = replace(CONFIG, kl=kl, advantage=advantage)
     parameters = list(model.parameters())
     reward = _flat(torch.autograd.grad(ExpectedReward(these)(model), parameters))
     reverse = _flat(torch.autograd.grad(torch.stack(list(kl_parts(model, reference, these))).sum(), parameters))
-    expected = -(config.group - 1) / config.group * reward + kl * reverse
+    biased = (config.group - 1) / config.group
+    share, other = (biased, 1.0) if advantage == "mean" else (1.0, biased)
+    expected = -share * reward + kl * reverse
     batches, generator = 200, stream("mean gradient", int(kl))
     samples = torch.stack(
         [
@@ -59,9 +87,9 @@ def test_mean_gradient_is_the_policy_gradient(kl: float) -> None:
     scores = (samples.mean(dim=0) - expected)[moving] / error[moving]
     assert scores.abs().max() < 5
     assert scores.square().mean() < 1.5
-    # The test can tell the factor (G - 1)/G from 1: their difference is many standard errors along the gradient.
+    # The test can tell the factors (G - 1)/G and 1 apart: they differ by many standard errors along the gradient.
     along = samples @ reward / reward.norm()
-    assert reward.norm() / config.group > 5 * along.std() / batches**0.5
+    assert abs(share - other) * reward.norm() > 5 * along.std() / batches**0.5
     if kl:
         enumerated = torch.zeros((), dtype=torch.float64)
         for prompt in these.prompts:
@@ -69,13 +97,37 @@ def test_mean_gradient_is_the_policy_gradient(kl: float) -> None:
                 ours, theirs = (tiny.answer_logprob(each, prompt, answer) for each in (model, reference))
                 enumerated += theirs.detach().exp() * (theirs.detach() - ours) / len(these)
         forward = _flat(torch.autograd.grad(enumerated, parameters))
-        wrong = -(config.group - 1) / config.group * reward + kl * forward
+        wrong = -share * reward + kl * forward
         assert ((samples.mean(dim=0) - wrong)[moving] / error[moving]).abs().max() > 20
+
+
+def test_a_running_baseline_leaves_the_policy_gradient_as_it_is() -> None:
+    """E[gradient] = -grad J, though the baseline is another one in every batch."""
+    model, these = tiny.policy(3), tiny.sums()
+    parameters = list(model.parameters())
+    reward = _flat(torch.autograd.grad(ExpectedReward(these)(model), parameters))
+    learner, generator = Alone(model), stream("running baseline")
+    objective = RunningBaseline(_repeated(64), CONFIG, learner)
+    batches, samples, expected = 200, [], 0.0
+    for _ in range(batches):
+        with torch.no_grad():
+            played = objective.play(learner, *objective.draw(generator))
+        samples.append(_flat(torch.autograd.grad(objective.loss(model, *played)[0], parameters)))
+        # The advantage is the reward less the average of earlier steps, which does not know this one.
+        torch.testing.assert_close(played[5], played[4] - expected)
+        expected = MEMORY * expected + (1 - MEMORY) * float(played[4].mean())
+    drawn = torch.stack(samples)
+    error = drawn.std(dim=0) / batches**0.5
+    moving = error > 1e-12
+    scores = (drawn.mean(dim=0) + reward)[moving] / error[moving]
+    assert scores.abs().max() < 5
+    assert scores.square().mean() < 1.5
+    assert float(objective.state()["baseline"]) == pytest.approx(expected)
 
 
 @given(
     rewards=st.lists(st.lists(st.floats(0, 1), min_size=4, max_size=4), min_size=1, max_size=5),
-    kind=st.sampled_from(["mean", "zscore"]),
+    kind=st.sampled_from(["mean", "zscore", "rloo"]),
     shift=st.floats(-3, 3),
     scale=st.sampled_from([1.0, 1e-5]),
 )
@@ -89,13 +141,17 @@ def test_advantages(rewards: list[list[float]], kind: str, shift: float, scale: 
     assert (values[(table == table[:, :1]).all(dim=1)] == 0).all()
     if kind == "zscore" and (wide := table.std(dim=1) > 0.1).any():
         torch.testing.assert_close(values[wide].std(dim=1), torch.ones(int(wide.sum())).double(), rtol=2e-3, atol=0)
+    if kind == "rloo":
+        for answer in range(4):
+            others = table[:, [each for each in range(4) if each != answer]].mean(dim=1)
+            torch.testing.assert_close(values[:, answer], table[:, answer] - others, rtol=1e-9, atol=1e-12)
 
 
 def test_a_kl_weight_needs_a_reference() -> None:
     rollout = sample(tiny.policy(), tiny.sums(), 4, stream("no reference"))
     log_policy = answer_log_policy(tiny.policy(), rollout.prompts, rollout.answers)
     with pytest.raises(ValueError, match="needs the reference"):
-        loss(log_policy, rollout, replace(CONFIG, kl=0.1))
+        loss(log_policy, rollout, advantages(rollout.rewards, "mean"), replace(CONFIG, kl=0.1))
 
 
 def test_unknown_advantage_is_named() -> None:
@@ -136,7 +192,9 @@ def test_clipping_against_the_definition() -> None:
             rewards=torch.tensor([[reward, -reward]], dtype=torch.float64),
         )
         # The second answer has ratio 1 and advantage -reward; the mean over two answers is taken.
-        assert -2 * float(loss(log_policy, rollout, config)) == pytest.approx(expected - reward)
+        assert -2 * float(loss(log_policy, rollout, advantages(rollout.rewards, "mean"), config)) == pytest.approx(
+            expected - reward
+        )
 
 
 def test_ratio_is_one_on_policy_and_eos_is_trained_but_padding_is_not() -> None:
@@ -162,19 +220,19 @@ def test_equal_rewards_leave_the_policy_alone() -> None:
     model = tiny.policy(8)
     rollout = replace(sample(model, tiny.sums(), 4, stream("flat")), rewards=torch.full((4, 4), 0.5).double())
     assert (_loss_gradient(model, rollout, CONFIG) == 0).all()
-    metrics = update(model, torch.optim.SGD(model.parameters(), lr=1.0), rollout, CONFIG, None)
-    assert metrics.flat_groups == 1
-    assert metrics.gradient_norm == 0
+    metrics = training_on(model, rollout, CONFIG).advance()
+    assert metrics["flat_groups"] == 1
+    assert metrics["gradient_norm"] == 0
 
 
 def test_several_updates_raise_the_reward_of_what_was_sampled() -> None:
     model = tiny.policy(9)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.5)
     rollout = sample(model, _repeated(20), 8, stream("updates"))
-    clipped = [update(model, optimiser, rollout, replace(CONFIG, gradient_norm=1e9), None) for _ in range(8)]
-    assert clipped[0].clipped == 0
-    assert clipped[-1].clipped > 0
-    assert clipped[-1].loss < clipped[0].loss
+    one, several = (training_on(model, rollout, replace(CONFIG, updates=count), rate=0.02) for count in (1, 8))
+    first, last = one.advance(), several.advance()
+    assert first["clipped"] == 0
+    assert last["clipped"] > 0
+    assert last["loss"] < first["loss"]
 
 
 @pytest.mark.parametrize("factor", [float("nan"), 1e200])
@@ -185,7 +243,7 @@ def test_a_loss_or_gradient_that_is_not_finite_stops_before_the_update(factor: f
     rollout = sample(model, tiny.sums(), 4, stream("nan"))
     bad = replace(rollout, rewards=torch.eye(4).double() * factor)
     with pytest.raises(DivergenceError, match=r"gradient's norm (nan|inf)"):
-        update(model, torch.optim.SGD(model.parameters(), lr=1.0), bad, CONFIG, None)
+        training_on(model, bad, CONFIG).advance()
     assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
@@ -220,8 +278,7 @@ def test_without_a_kl_weight_a_reference_is_not_looked_at(generator: torch.Gener
     rollout, found = sample(tiny.policy(3), tiny.sums(), 4, generator), {}
     for weight in (0.0, 0.5):
         model = tiny.policy(3)
-        optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
-        found[weight] = update(model, optimiser, rollout, replace(CONFIG, kl=weight), tiny.policy(4)).kl
+        found[weight] = training_on(model, rollout, replace(CONFIG, kl=weight), tiny.policy(4)).advance()["kl"]
     assert found[0.0] == 0
     assert found[0.5] > 0
 
@@ -234,7 +291,7 @@ def test_an_update_forgets_the_gradient_before(generator: torch.Generator) -> No
         if stale:
             for parameter in model.parameters():
                 parameter.grad = torch.ones_like(parameter)
-        update(model, torch.optim.SGD(model.parameters(), lr=1.0), rollout, CONFIG, None)
+        training_on(model, rollout, CONFIG).advance()
         moved.append(_flat(tuple(model.parameters())))
     assert torch.equal(*moved)
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.mixture import mix, total
 from experiments.rivals import anchored, pcgrad
-from toymdrl.parameters import read, write
-from toymdrl.policy.model import Policy
+from toymdrl.parameters import read_parameters, write_parameters
+from toymdrl.policy.model import Policy, copy_policy
 from toymdrl.runs.config import PRESETS
 from toymdrl.streams import stream
-from toymdrl.training.stage import copy_policy, reinforce, warm_start
+from toymdrl.training.mixture import mix, total
+from toymdrl.training.stage import rl_stage, warm_start
 
 SMOKE = PRESETS["smoke"]
 
@@ -23,13 +23,13 @@ def policy() -> Policy:
 
 def trained(training_of: object, policy: Policy) -> Tensor:
     assert callable(training_of)
-    return read(training_of(copy_policy(policy).requires_grad_(True)).finish())
+    return read_parameters(training_of(copy_policy(policy).requires_grad_(True)).finish())
 
 
 def test_one_domain_is_the_plain_stage_to_the_last_bit(policy: Policy) -> None:
     one = trained(lambda p: mix(p, {"qa": 16}, SMOKE.grpo, 3, "stage"), policy)
-    assert torch.equal(one, trained(lambda p: reinforce(p, "qa", SMOKE.grpo, 3, "stage"), policy))
-    assert not torch.equal(one, read(policy))
+    assert torch.equal(one, trained(lambda p: rl_stage(p, "qa", SMOKE.grpo, 3, "stage"), policy))
+    assert not torch.equal(one, read_parameters(policy))
 
 
 def test_the_mean_over_all_prompts_is_the_sum_of_the_weighted_domains(policy: Policy) -> None:
@@ -43,8 +43,8 @@ def test_the_mean_over_all_prompts_is_the_sum_of_the_weighted_domains(policy: Po
     once = replace(SMOKE.grpo, steps=1, kl=0.0, gradient_norm=1e9)
     after = trained(lambda p: mix(p, {"cw": 12, "qa": 4}, once, 0, "t", spy), policy)
     (gradients,) = seen
-    assert gradients.shape == (2, len(read(policy)))
-    moved = after - read(policy)
+    assert gradients.shape == (2, len(read_parameters(policy)))
+    moved = after - read_parameters(policy)
     combined = gradients.sum(0)
     steep = combined.abs() > 1e-7
     assert steep.any()
@@ -69,9 +69,9 @@ def test_pcgrad_draws_from_its_generator_alone() -> None:
 
 
 def test_ewc_adds_the_gradient_of_its_penalty(policy: Policy) -> None:
-    own = read(policy)
+    own = read_parameters(policy)
     moved = copy_policy(policy).requires_grad_(True)
-    write(moved, own + 0.1)
+    write_parameters(moved, own + 0.1)
     fisher = torch.rand(own.shape, generator=stream("fisher"))
     gradients = torch.randn(2, len(own), generator=stream("gradients"))
     parameters = torch.cat([parameter.flatten() for parameter in moved.parameters()])
@@ -83,4 +83,4 @@ def test_ewc_adds_the_gradient_of_its_penalty(policy: Policy) -> None:
 
 def test_a_combination_decides_the_step(policy: Policy) -> None:
     none = trained(lambda p: mix(p, {"math": 8, "qa": 8}, SMOKE.grpo, 0, "t", lambda g, _: 0 * g[0]), policy)
-    assert torch.equal(none, read(policy))
+    assert torch.equal(none, read_parameters(policy))

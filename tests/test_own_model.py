@@ -11,7 +11,7 @@ from toymdrl.analysis import edits
 from toymdrl.checkpoints.shards import CheckpointError
 from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.curvature import CurvatureError, Hessian, gradient
-from toymdrl.parameters import neurons, read
+from toymdrl.parameters import neuron_coordinates, read_parameters
 
 
 def test_the_template_runs_as_it_stands(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_the_template_runs_as_it_stands(tmp_path: Path) -> None:
     assert 0.05 < found["overlap"] < 1
 
     start, end = (as_vector(module, tensors) for tensors in read_checkpoints([before, after]))
-    ids = neurons({name: weight.shape for name, weight in module.named_parameters()})
+    ids = neuron_coordinates({name: weight.shape for name, weight in module.named_parameters()})
     assert ids.shape == (2 * 64, 3 * 32)
     compared = edits.measure(start, {"B": end, "again": end}, ids)
     assert compared.mean_jaccard == 1
@@ -45,7 +45,7 @@ def test_fused_attention_is_refused_with_what_to_do() -> None:
     loss = own_model.loss_of(torch.randint(0, 16, (2, 8)))
     assert torch.isfinite(gradient(module, loss)).all()
     with pytest.raises(CurvatureError, match='attn_implementation="eager"'):
-        Hessian(module, loss) @ torch.ones_like(read(module))
+        Hessian(module, loss) @ torch.ones_like(read_parameters(module))
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests import tiny
-from toymdrl.parameters import at, flatten, neurons, read, trainable, unflatten, write
+from toymdrl.parameters import (
+    at_parameters,
+    flatten,
+    neuron_coordinates,
+    read_parameters,
+    trainable_parameters,
+    unflatten,
+    write_parameters,
+)
 from toymdrl.policy.forest import chain
 from toymdrl.policy.model import Block, Policy
 from toymdrl.streams import stream
@@ -61,10 +69,10 @@ def test_a_vector_of_another_size_is_refused_and_nothing_written(shape: tuple[in
     model, vector = _model(), torch.zeros(shape)
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(ValueError, match="a vector of 3 coordinates"):
-        unflatten(vector, trainable(model))
+        unflatten(vector, trainable_parameters(model))
     with pytest.raises(ValueError, match="a vector of 3 coordinates"):
-        write(model, vector)
-    with pytest.raises(ValueError, match="a vector of 3 coordinates"), at(model, vector):
+        write_parameters(model, vector)
+    with pytest.raises(ValueError, match="a vector of 3 coordinates"), at_parameters(model, vector):
         pass
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
 
@@ -73,8 +81,8 @@ def test_a_vector_of_another_size_is_refused_and_nothing_written(shape: tuple[in
 def test_what_is_written_is_read(seed: int) -> None:
     model = _model(frozen=False)
     vector = _random(9, seed)
-    write(model, vector)
-    assert torch.equal(read(model), vector)
+    write_parameters(model, vector)
+    assert torch.equal(read_parameters(model), vector)
     assert torch.equal(next(model.parameters()), vector[:4].view(2, 2))
     assert all(parameter.requires_grad for parameter in model.parameters())
 
@@ -82,22 +90,22 @@ def test_what_is_written_is_read(seed: int) -> None:
 def test_frozen_parameters_are_neither_read_nor_written() -> None:
     model = _model()
     before = copy.deepcopy(model[0].state_dict())
-    assert [each.shape for each in trainable(model)] == [(1, 2), (1,)]
-    write(model, torch.ones(3))
-    assert torch.equal(read(model), torch.ones(3))
+    assert [each.shape for each in trainable_parameters(model)] == [(1, 2), (1,)]
+    write_parameters(model, torch.ones(3))
+    assert torch.equal(read_parameters(model), torch.ones(3))
     assert all(torch.equal(model[0].state_dict()[name], value) for name, value in before.items())
 
 
 def test_a_module_without_trainable_parameters_is_refused() -> None:
     with pytest.raises(ValueError, match="requires_grad_"):
-        trainable(nn.Linear(2, 2).requires_grad_(False))
+        trainable_parameters(nn.Linear(2, 2).requires_grad_(False))
 
 
 def test_reading_is_a_copy_without_graph() -> None:
     model = _model()
-    vector = read(model)
+    vector = read_parameters(model)
     kept = vector.clone()
-    write(model, torch.zeros(3))
+    write_parameters(model, torch.zeros(3))
     assert torch.equal(vector, kept)
     assert not vector.requires_grad
 
@@ -105,26 +113,26 @@ def test_reading_is_a_copy_without_graph() -> None:
 @given(seed=SEEDS, fails=st.booleans(), trains=st.booleans())
 def test_at_restores_the_parameters_whatever_its_body_does(seed: int, fails: bool, trains: bool) -> None:
     model = _model(frozen=False)
-    before, there = read(model), _random(9, seed)
+    before, there = read_parameters(model), _random(9, seed)
     caught = False
     try:
-        with at(model, there):
-            assert torch.equal(read(model), there)
+        with at_parameters(model, there):
+            assert torch.equal(read_parameters(model), there)
             if trains:
-                write(model, there + 1)
+                write_parameters(model, there + 1)
             if fails:
                 raise KeyError
     except KeyError:
         caught = True
     assert caught == fails
-    assert torch.equal(read(model), before)
+    assert torch.equal(read_parameters(model), before)
 
 
 @given(data=st.data(), seed=SEEDS)
 def test_zeroing_a_neurons_coordinates_removes_that_neuron_and_nothing_else(data: st.DataObject, seed: int) -> None:
     model = tiny.policy(seed)
     layers, each = model.config.layers, model.config.neurons
-    coordinates = neurons(_shapes(model))
+    coordinates = neuron_coordinates(_shapes(model))
     index = data.draw(st.integers(0, layers * each - 1))
     by_hand = copy.deepcopy(model)
     block = by_hand.blocks[index // each]
@@ -133,10 +141,10 @@ def test_zeroing_a_neurons_coordinates_removes_that_neuron_and_nothing_else(data
         block.gate.weight[index % each] = 0
         block.up.weight[index % each] = 0
         block.down.weight[:, index % each] = 0
-    vector = read(model)
+    vector = read_parameters(model)
     vector[coordinates[index]] = 0
-    with at(model, vector):
-        assert torch.equal(read(model), read(by_hand))
+    with at_parameters(model, vector):
+        assert torch.equal(read_parameters(model), read_parameters(by_hand))
         zeroed = _logits(model)
     # A layer that never had the neuron: the oracle knows nothing of zeros.
     keep = [row for row in range(each) if row != index % each]
@@ -150,7 +158,7 @@ def test_zeroing_a_neurons_coordinates_removes_that_neuron_and_nothing_else(data
 def test_each_mlp_coordinate_belongs_to_one_neuron_and_no_other_coordinate_to_any() -> None:
     model = tiny.policy()
     owner = [name for name, parameter in model.named_parameters() for _ in range(parameter.numel())]
-    coordinates = neurons(_shapes(model))
+    coordinates = neuron_coordinates(_shapes(model))
     assert coordinates.shape == (model.config.layers * model.config.neurons, 3 * model.config.width)
     assert len(coordinates.unique()) == coordinates.numel()
     mlp = {place for place, name in enumerate(owner) if name.split(".")[-2] in ("gate", "up", "down")}
@@ -166,24 +174,24 @@ def test_a_neuron_has_the_same_coordinates_under_hugging_faces_names_and_in_any_
     }
     # Row i of gate, row i of up, column i of down, after the norm's five coordinates.
     expected = [[17 + 2 * i, 18 + 2 * i, 11 + 2 * i, 12 + 2 * i, 5 + i, 8 + i] for i in range(3)]
-    assert neurons(shapes).tolist() == expected
+    assert neuron_coordinates(shapes).tolist() == expected
 
 
 @pytest.mark.parametrize("missing", ["gate", "up", "down"])
 def test_an_mlp_that_lacks_a_matrix_is_refused(missing: str) -> None:
     shapes = {name: shape for name, shape in _shapes(tiny.policy()).items() if f"blocks.1.{missing}." not in name}
     with pytest.raises(ValueError, match="no MLP with weights gate, up and down"):
-        neurons(shapes)
+        neuron_coordinates(shapes)
 
 
 def test_a_model_without_mlp_is_refused() -> None:
     with pytest.raises(ValueError, match="no MLP"):
-        neurons(_shapes(_model()))
+        neuron_coordinates(_shapes(_model()))
 
 
 @pytest.mark.parametrize(("name", "shape"), [("gate", (4, 2)), ("up", (2, 2)), ("down", (3, 2))])
 def test_matrices_of_different_neuron_counts_are_refused(name: str, shape: tuple[int, int]) -> None:
     shapes = {"mlp.gate.weight": (3, 2), "mlp.up.weight": (3, 2), "mlp.down.weight": (2, 3)}
-    assert neurons(shapes).shape == (3, 6)
+    assert neuron_coordinates(shapes).shape == (3, 6)
     with pytest.raises(ValueError, match="do not fit together"):
-        neurons({**shapes, f"mlp.{name}.weight": shape})
+        neuron_coordinates({**shapes, f"mlp.{name}.weight": shape})

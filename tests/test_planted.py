@@ -11,12 +11,14 @@ from torch import Tensor
 from tests.planted import CURVATURES, HELD, SIZE, Point, curved, draw, quadratic
 from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
 from toymdrl.curvature import Hessian, residuals, top_eigenpairs
-from toymdrl.parameters import read, write
+from toymdrl.parameters import read_parameters, write_parameters
 
 
 def test_damage_is_taken_apart_exactly_where_it_is_quadratic(planted: Tensor, generator: torch.Generator) -> None:
     hessian, slope, delta = curved(planted), draw(generator), draw(generator)
-    (found,) = damage.decompose(Point(), quadratic(hessian, slope), read(Point()), {"B": delta}, earlier="A")
+    (found,) = damage.decompose_damage(
+        Point(), quadratic(hessian, slope), read_parameters(Point()), {"B": delta}, earlier="A"
+    )
     first, second = float(slope @ delta), float(delta @ hessian @ delta) / 2
     assert found.first == pytest.approx(first)
     assert found.second == pytest.approx(second)
@@ -32,7 +34,7 @@ def test_the_exact_form_closes_and_the_remainder_bounds_where_damage_is_cubic(ge
     def loss(point: Point) -> Tensor:
         return (direction @ point.x) ** 2 + (direction @ point.x) ** 3
 
-    (found,) = damage.decompose(Point(), loss, read(Point()), {"B": delta}, earlier="A")
+    (found,) = damage.decompose_damage(Point(), loss, read_parameters(Point()), {"B": delta}, earlier="A")
     reach = float(direction @ delta)
     assert found.second == pytest.approx(reach**2)
     assert found.averaged == pytest.approx(reach**2 + reach**3)
@@ -43,11 +45,15 @@ def test_the_exact_form_closes_and_the_remainder_bounds_where_damage_is_cubic(ge
 def test_the_certificate_is_given_only_where_the_second_order_dominates(planted: Tensor) -> None:
     up, down = planted[:, 0], planted[:, 2]
     losses = quadratic(curved(planted))
-    good, bad = damage.decompose(Point(), losses, read(Point()), {"up": up, "down": down}, earlier="A")
+    good, bad = damage.decompose_damage(
+        Point(), losses, read_parameters(Point()), {"up": up, "down": down}, earlier="A"
+    )
     assert good.eta is not None
     assert good.eta < 1e-6
     assert bad.eta is None
-    (weak,) = damage.decompose(Point(), quadratic(curved(planted), 100 * up), read(Point()), {"B": up}, earlier="A")
+    (weak,) = damage.decompose_damage(
+        Point(), quadratic(curved(planted), 100 * up), read_parameters(Point()), {"B": up}, earlier="A"
+    )
     assert weak.eta is not None
     assert weak.eta > 1
 
@@ -59,7 +65,7 @@ def find_conflict(loss: Callable[[Point], Tensor], delta: Tensor, generator: tor
     return conflict.measure(
         point,
         loss,
-        read(point),
+        read_parameters(point),
         delta,
         pairs=pairs,
         residuals=residuals(Hessian(point, loss), pairs),
@@ -90,7 +96,9 @@ def test_no_conflict_is_found_where_the_update_avoids_the_curvature(
     found = find_conflict(quadratic(curved(planted)), free, torch.Generator().manual_seed(1))
     assert found.damage == pytest.approx(0, abs=1e-9)
     assert found.positive[-1] == pytest.approx(0, abs=1e-9)
-    (pair,) = damage.decompose(Point(), quadratic(curved(planted)), read(Point()), {"B": free}, earlier="A")
+    (pair,) = damage.decompose_damage(
+        Point(), quadratic(curved(planted)), read_parameters(Point()), {"B": free}, earlier="A"
+    )
     assert pair.actual == pytest.approx(0, abs=1e-9)
     assert pair.second == pytest.approx(0, abs=1e-9)
 
@@ -102,7 +110,7 @@ def test_no_analysis_finds_harm_where_there_is_none(planted: Tensor, generator: 
     loss, point = quadratic(curved(planted)), Point()
     found = find_conflict(loss, free, torch.Generator().manual_seed(1))
     assert {each.recovered for each in found.removals} == {0.0}
-    (pair,) = damage.decompose(point, loss, read(point), {"B": free}, earlier="A")
+    (pair,) = damage.decompose_damage(point, loss, read_parameters(point), {"B": free}, earlier="A")
     assert pair.eta is None
     assert len(pair.nodes) == 1 + damage.NODES[0]  # no quadrature refines a damage that is none
     back = rollback.measure(
@@ -110,7 +118,7 @@ def test_no_analysis_finds_harm_where_there_is_none(planted: Tensor, generator: 
         loss,
         {"A": loss},
         {"A": loss},
-        read(point),
+        read_parameters(point),
         free,
         product=curved(planted) @ free,
         fisher=torch.ones(SIZE, dtype=torch.float64),
@@ -119,7 +127,7 @@ def test_no_analysis_finds_harm_where_there_is_none(planted: Tensor, generator: 
         earlier="A",
     )
     assert {trial.recovered for trial in back.trials} == {0.0}
-    here = read(point)
+    here = read_parameters(point)
     refreshed = refresh.measure(
         here,
         {0: (free, {"A": 70.0, "B": 40.0}), 3: (free, {"A": 70.0, "B": 40.0})},
@@ -153,7 +161,7 @@ def test_rollback_puts_back_the_planted_coordinates(generator: torch.Generator) 
         harmed,
         {"A": harmed, "B": price},
         {"A": harmed, "B": price},
-        read(point),
+        read_parameters(point),
         delta,
         product=diagonal * delta,
         fisher=diagonal,
@@ -256,7 +264,7 @@ def test_edits_count_what_each_format_loses() -> None:
     after = before.clone()
     after[:100] += 0.5
     after[100:300] += 2.0**-12
-    found = edits.edit_of("A", before, after)
+    found = edits.measure_edit("A", before, after)
     assert found.unchanged["float32"] == pytest.approx(0.7)
     assert found.unchanged["bfloat16"] == pytest.approx(0.9)
     assert found.lost["bfloat16"] == pytest.approx(0.9)
@@ -275,7 +283,7 @@ def test_routes_tell_help_from_harm(generator: torch.Generator) -> None:
     neurons = torch.arange(SIZE).view(-1, 4)
     alike = {name: torch.arange(len(neurons), dtype=torch.float64) for name in losses}
     point = Point()
-    found = routes.measure(point, losses, read(point), halves, activities=alike, neurons=neurons)
+    found = routes.measure(point, losses, read_parameters(point), halves, activities=alike, neurons=neurons)
     assert all(each.gained < 0 for each in found.transfers)
     for each in found.transfers:
         assert each.whole_curved == pytest.approx(each.gained)
@@ -287,8 +295,8 @@ def test_routes_tell_help_from_harm(generator: torch.Generator) -> None:
 
 def test_an_analysis_leaves_the_module_as_it_found_it(planted: Tensor, generator: torch.Generator) -> None:
     point = Point()
-    write(point, draw(generator))
-    before = read(point)
-    damage.decompose(point, quadratic(curved(planted)), draw(generator), {"B": draw(generator)}, earlier="A")
+    write_parameters(point, draw(generator))
+    before = read_parameters(point)
+    damage.decompose_damage(point, quadratic(curved(planted)), draw(generator), {"B": draw(generator)}, earlier="A")
     contraction.measure(point, quadratic(curved(planted, 50.0)), draw(generator), draw(generator), size=2, iterations=3)
-    assert torch.equal(read(point), before)
+    assert torch.equal(read_parameters(point), before)

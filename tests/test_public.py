@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import toymdrl
-from toymdrl import read, roll_back, write
+from toymdrl import read_parameters, roll_back, write_parameters
 
 DATA = {"DOMAINS", "PRESETS"}
 
@@ -32,14 +32,21 @@ def test_every_name_has_an_example_that_runs(name: str) -> None:
 
 
 def test_names_are_found_where_they_are_said_to_be() -> None:
-    assert set(toymdrl.__all__) == set(toymdrl._HOME)
     assert set(toymdrl.__all__) <= set(dir(toymdrl))
+    assert all(getattr(toymdrl, name) is not None for name in toymdrl.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = toymdrl.nonsense
+        getattr(toymdrl, "nonsense")  # noqa: B009
+
+
+@pytest.mark.parametrize(("old", "new"), toymdrl._RENAMED.items())
+def test_an_old_name_warns_and_is_the_new_one(old: str, new: str) -> None:
+    assert old not in toymdrl.__all__
+    with pytest.warns(DeprecationWarning, match=f"toymdrl.{old} is now toymdrl.{new}"):
+        assert getattr(toymdrl, old) is getattr(toymdrl, new)
 
 
 def test_importing_the_package_does_not_import_torch() -> None:
-    code = "import sys, toymdrl; assert 'torch' not in sys.modules; toymdrl.read; assert 'torch' in sys.modules"
+    code = "import sys, toymdrl; assert 'torch' not in sys.modules; toymdrl.Policy; assert 'torch' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -51,7 +58,7 @@ def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("before", "after"):
         (tmp_path / name).mkdir()
         save_file({key: each.detach().clone() for key, each in module.named_parameters()}, f"{name}/model.safetensors")
-        write(module, read(module) + torch.linspace(0, 1, 210))
+        write_parameters(module, read_parameters(module) + torch.linspace(0, 1, 210))
     given = {"module": module, "loss": lambda module: module(torch.ones(20)).square().mean()}
     exec(compile(code, "README.md", "exec"), given)
     assert given["chosen"].tolist() == [209, 208]  # type: ignore[attr-defined]

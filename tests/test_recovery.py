@@ -14,6 +14,7 @@ import torch
 from tests.tiny_run import TINY, Interrupted, Interrupter, content, finish, make_quick
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
 from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.plan import checkpoint_named
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def test_a_damaged_checkpoint_is_named_and_made_again(
     name: str, damage: str, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     run = finish(tmp_path)
-    file = run.checkpoint_file(name)
+    file = run.checkpoint_file(checkpoint_named(name))
     data = bytearray(file.read_bytes())
     match damage:
         case "truncated":
@@ -49,7 +50,7 @@ def test_a_damaged_checkpoint_is_named_and_made_again(
             file.write_bytes(data)
         case "exchanged":
             other = finish(tmp_path, replace(TINY, seed=1))
-            file.write_bytes(other.checkpoint_file(name).read_bytes())
+            file.write_bytes(other.checkpoint_file(checkpoint_named(name)).read_bytes())
     observer = Interrupter()
     assert content(finish(tmp_path, observer=observer)) == whole
     (warning,) = observer.warnings

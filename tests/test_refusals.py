@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tests import tiny
 from toymdrl.curvature import CurvatureError, Hessian, Loss, gradient, top_eigenpairs
-from toymdrl.parameters import read, write
+from toymdrl.parameters import read_parameters, write_parameters
 from toymdrl.policy.exact import ExpectedReward
 from toymdrl.streams import stream
 
@@ -96,6 +96,6 @@ def test_fused_attention_is_refused_with_advice(keep_graph: bool) -> None:
 def test_a_kept_graph_is_refused_after_the_parameters_changed() -> None:
     model = tiny.policy()
     hessian = Hessian(model, ExpectedReward(tiny.sums()))
-    write(model, read(model) + 0.1)
+    write_parameters(model, read_parameters(model) + 0.1)
     with pytest.raises(CurvatureError, match="make a new Hessian"):
-        _ = hessian @ read(model)
+        _ = hessian @ read_parameters(model)

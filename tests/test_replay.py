@@ -9,13 +9,14 @@ from tests.test_population import MODEL, SEEDS, WARM_START, start
 from toymdrl.course import warm_start
 from toymdrl.curvature import FixedLoss, Hessian, Loss, gradient, value
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.parameters import at, read
+from toymdrl.parameters import at_parameters, read_parameters
 from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.losses import reward_loss
 from toymdrl.policy.model import Policy
+from toymdrl.policy.scores import evaluate
 from toymdrl.replay import Replay
-from toymdrl.runs import cohort, pipeline
+from toymdrl.runs import cohort
 from toymdrl.streams import stream
-from toymdrl.subject import points
 from toymdrl.training import population
 from toymdrl.training import stage as training
 from toymdrl.training.grpo import GRPOConfig
@@ -38,10 +39,10 @@ def able() -> Policy:
 def test_recorded_steps_are_those_of_a_run_on_the_cpu(domain: str, device: str) -> None:
     config = GRPOConfig(steps=5, prompts=8, group=4, updates=2)
     everyone = Population([able().to(device) for _ in SEEDS])
-    stage = population.reinforce(everyone, domain, config, SEEDS, "test")
+    stage = population.rl_stage(everyone, domain, config, SEEDS, "test")
     while stage.step < stage.steps:
         stage.advance()
-    alone = [training.reinforce(able(), domain, config, seed, "test") for seed in SEEDS]
+    alone = [training.rl_stage(able(), domain, config, seed, "test") for seed in SEEDS]
     expected = [[each.advance() for each in alone] for _ in range(config.steps)]
     for ours, theirs in zip(stage.logs(), expected, strict=True):
         for one, other in zip(ours, theirs, strict=True):
@@ -49,7 +50,7 @@ def test_recorded_steps_are_those_of_a_run_on_the_cpu(domain: str, device: str) 
             # The rate is a float32 on the device, so steps agree to its precision.
             assert one == pytest.approx(other, rel=1e-5, abs=1e-7)
     for policy, each in zip(stage.population.policies(), alone, strict=True):
-        torch.testing.assert_close(read(policy).cpu(), read(each.policy), rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(read_parameters(policy).cpu(), read_parameters(each.policy), rtol=1e-5, atol=1e-7)
 
 
 @on_every_device
@@ -73,7 +74,7 @@ def test_recorded_scores_follow_the_weights(device: str) -> None:
         with torch.no_grad():
             for tensor in everyone.weights.values():
                 tensor.mul_(weight)
-        expected = [pipeline.evaluate(policy.cpu()) for policy in everyone.policies()]
+        expected = [evaluate(policy.cpu()) for policy in everyone.policies()]
         for ours, theirs in zip(cohort.by_member(score()), expected, strict=True):
             assert ours == pytest.approx(theirs, abs=1e-6)
 
@@ -94,12 +95,12 @@ def as_if_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_fixed_loss_is_measured_wherever_the_parameters_are(device: str) -> None:
     here, there = start(3), start(3).to(device)
     objective = ExpectedReward(problems(DOMAINS["code"], "eval").subset(slice(100)))
-    loss = points(objective)
+    loss = reward_loss(objective)
     assert isinstance(loss, FixedLoss)
     plain = unrecorded(objective)
-    vectors = torch.randn(3, len(read(here)), generator=stream("vectors"), dtype=torch.float64)
-    for place in (read(here), read(here) + 0.01 * vectors[0], read(here)):
-        with at(here, place), at(there, place.to(device)):
+    vectors = torch.randn(3, len(read_parameters(here)), generator=stream("vectors"), dtype=torch.float64)
+    for place in (read_parameters(here), read_parameters(here) + 0.01 * vectors[0], read_parameters(here)):
+        with at_parameters(here, place), at_parameters(there, place.to(device)):
             assert value(there, loss) == pytest.approx(value(here, plain), rel=1e-9)
             torch.testing.assert_close(gradient(there, loss).cpu(), gradient(here, plain))
             bent = Hessian(there, loss) @ vectors[1:].T.to(device)
@@ -110,7 +111,7 @@ def test_a_fixed_loss_is_measured_wherever_the_parameters_are(device: str) -> No
 @on_every_device
 def test_a_fixed_loss_serves_another_module_and_moved_parameters(device: str) -> None:
     objective = ExpectedReward(problems(DOMAINS["math"], "eval").subset(slice(50)))
-    loss, plain = points(objective), unrecorded(objective)
+    loss, plain = reward_loss(objective), unrecorded(objective)
     one, two = start(3).to(device), start(4).to(device)
     for policy in (one, one, two, one):
         recorded = loss.recorded(policy)

@@ -1,6 +1,5 @@
 """What a run tells: its page, its story and its theorems follow the numbers and speak of nothing else."""
 
-import copy
 import json
 import re
 import shutil
@@ -10,17 +9,39 @@ from typing import Any
 
 import pytest
 
-from toymdrl.claims import claims
-from toymdrl.claimtable import claim_lines
+from toymdrl.analysis.conflict import Conflict
+from toymdrl.analysis.contraction import Contraction
+from toymdrl.analysis.cosines import Cosines
+from toymdrl.analysis.damage import Damage
+from toymdrl.analysis.refresh import Refresh
+from toymdrl.claims import paper
+from toymdrl.claims.base import Explanation, Outcome
+from toymdrl.claims.explanation import load_explanation, outcome
+from toymdrl.claims.paper import TOPICS
 from toymdrl.cli import main
-from toymdrl.explain import MEASURES, load_explanation
 from toymdrl.runs.directory import RunDirectory
-from toymdrl.story import chapters
+
+
+def outcome_of(run: Path) -> Outcome:
+    """What an analysed run has come to."""
+    opened = RunDirectory.open(run)
+    found = outcome(opened, load_explanation(opened))
+    assert found is not None
+    assert found.explanation is not None
+    return found
+
+
+def with_results(found: Outcome, *results: Any) -> Outcome:
+    """The same, some of its analyses with other results; None of a type takes that away."""
+    others = {type(each): each for each in results}
+    kinds = [topic.kind for topic in TOPICS]
+    kept = [others.get(kind, found.explained.get(kind)) for kind in kinds]
+    return replace(found, explanation=Explanation([each for each in kept if each is not None]))
 
 
 def test_the_page_needs_no_network(smoke: Path) -> None:
     page = (smoke / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 3 + len(MEASURES)
+    assert page.count("data:image/png;base64,") == 3 + len(TOPICS)
     text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page)
     assert "http" not in text
     assert "<script" not in text
@@ -31,38 +52,46 @@ def test_the_page_needs_no_network(smoke: Path) -> None:
 
 
 def test_the_story_follows_the_numbers(smoke: Path) -> None:
-    run = RunDirectory.open(smoke)
-    explanation, entries = load_explanation(run), run.results()["claims"]
-    assert explanation is not None
-    refreshed = explanation.refresh
+    found = outcome_of(smoke)
+    e = found.explained
+    cosines, conflict, contraction = e[Cosines], e[Conflict], e[Contraction]
+    damage, refreshed = e[Damage], e[Refresh]
 
     def headings(cosine: float, recovered: float, left: float, gain: float) -> set[str]:
-        told = copy.deepcopy(entries)
-        told["C2"]["measured"]["largest_cosine"] = cosine
-        told["C8"]["measured"]["recovered"] = recovered
-        told["C9"]["measured"]["inside_left"] = left
-        told["C7"]["measured"] |= {"actual": gain, "second": gain, "first": 0.0}
+        """Of a run whose numbers are these: a cosine, a share undone, a share left inside, points."""
+        pairs = []
+        for pair in damage.pairs:
+            pairs.append(replace(pair, along=(*pair.along[:-1], gain), second=gain, first=0.0))
+        removals = []
+        for removal in conflict.removals:
+            removals.append(replace(removal, recovered=recovered if removal.what == "top" else 0.0))
         gains = dict.fromkeys(refreshed.path[0].gains, 0.0) | {refreshed.harmed: gain}
         path = tuple(replace(step, gains=gains, inside=left) for step in refreshed.path)
-        path = (replace(path[0], inside=1.0), *path[1:])
         control = replace(refreshed.further, gains=dict.fromkeys(gains, 0.0))
-        other = replace(explanation, refresh=replace(refreshed, path=path, further=control))
-        return {chapter.heading for chapter in chapters(told, other)}
+        other = with_results(
+            found,
+            replace(cosines, gradients=tuple(replace(each, cosine=cosine) for each in cosines.gradients)),
+            replace(conflict, removals=tuple(removals)),
+            replace(contraction, inside=(1.0, *(left for _ in contraction.inside[1:]))),
+            replace(damage, pairs=tuple(pairs)),
+            replace(refreshed, path=(replace(path[0], inside=1.0), *path[1:]), further=control),
+        )
+        return {chapter.heading for chapter in paper.chapters(other)}
 
-    found, none = headings(0.01, 0.9, 0.5, 9.0), headings(0.5, 0.0, 1.5, -9.0)
-    assert {"The gradients hardly meet", "It lives in a few directions", "A refresh contracts it"} <= found
-    assert {"Harm is second-order", "The harmful component shrinks"} <= found
-    assert {"Some gradients meet", "How much lives in a few directions", "What gradient and Hessian say"} <= none
-    assert {"A refresh does not contract it here", "No more than further training"} <= none
+    harmed, spared = headings(0.01, 0.9, 0.5, 9.0), headings(0.5, 0.0, 1.5, -9.0)
+    assert {"The gradients hardly meet", "It lives in a few directions", "A refresh contracts it"} <= harmed
+    assert {"Harm is second-order", "The harmful component shrinks"} <= harmed
+    assert {"Some gradients meet", "How much lives in a few directions", "What gradient and Hessian say"} <= spared
+    assert {"A refresh does not contract it here", "No more than further training"} <= spared
 
 
 @pytest.mark.parametrize(
     ("checkpoints", "status", "expected"),
     [
-        (lambda those: {}, 2, "are no list"),
+        (lambda those: {}, 2, "results.json cannot be used"),
         (lambda those: [], 2, "lacks base"),
         (lambda those: those[1:], 2, "go on with `toymdrl resume"),
-        (lambda those: [*those, {**those[0], "name": "a-"}], 0, ""),
+        (lambda those: [*those, {**those[0], "name": "a-"}], 2, "no checkpoint is called 'a-'"),
         (lambda those: [*those, {**those[0], "name": "refresh-zzz-1"}], 0, ""),
     ],
 )
@@ -102,12 +131,12 @@ def test_the_theorems_are_held_against_a_run(smoke: Path, tmp_path: Path, capsys
 
 
 def test_what_cannot_be_measured_is_said(smoke: Path) -> None:
-    run = RunDirectory.open(smoke)
-    explanation = load_explanation(run)
-    assert explanation is not None
+    found = outcome_of(smoke)
     # As where CW is the harmed domain.
-    without = replace(explanation, contraction=None)
-    found = claims(run.config, run.checkpoints, without)
-    lines = {key: measured for key, _, measured, _, _ in claim_lines(found)}
+    results = [found.explained.get(topic.kind) for topic in TOPICS if topic.kind is not Contraction]
+    without = replace(found, explanation=Explanation(results))
+    lines = {claim.key: claim.cells(without)[0] for claim in paper.told(without)}
     assert lines["C9"].startswith("not measured: ")
-    assert "C9" not in {chapter.claims for chapter in chapters(found, without)}
+    assert "not_measured" in paper.entries(without)["C9"]["measured"]
+    assert "C9" not in {chapter.claims for chapter in paper.chapters(without)}
+    assert not {"paper_bound", "directional_bound"} & paper.numbers(without).keys()

@@ -10,21 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiny_run import TINY, Interrupted, Interrupter, content, finish, make_quick
+from toymdrl.domains import DOMAINS
 from toymdrl.files import digest
 from toymdrl.policy.model import ModelConfig
 from toymdrl.runs.config import PRESETS
-from toymdrl.runs.directory import RunDirectory, RunError
-from toymdrl.runs.pipeline import (
-    BASE,
-    StageDivergedError,
-    controls,
-    everything,
-    stage_config,
-    stages,
-    warm_start_file,
-)
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.pipeline import StageDivergedError, warm_start_file
+from toymdrl.runs.plan import BASE, Checkpoint, checkpoint_named, controls, stages
+from toymdrl.runs.results import RunError
+from toymdrl.training.baseline import RunningBaseline
+from toymdrl.training.grpo import GRPO
 from toymdrl.training.pretrain import WarmStartConfig
-from toymdrl.training.stage import Training, reinforce, warm_start
+from toymdrl.training.stage import Training, rl_stage, warm_start
+
+KEYS = st.sampled_from(list(DOMAINS))
+SHARES = st.sampled_from([0.0005, 0.001, 0.01, 0.05, 0.2])
 
 
 @pytest.fixture(autouse=True)
@@ -85,13 +85,13 @@ def test_a_run_stopped_before_any_write_ends_with_the_same_bytes(
     assert content(finish(tmp_path)) == whole
 
 
-@given(stop=st.integers(0, 5), kind=st.sampled_from(["warm start", "math"]))
-def test_training_restored_anywhere_goes_on_identically(stop: int, kind: str) -> None:
+@given(stop=st.integers(0, 5), kind=st.sampled_from([None, GRPO, RunningBaseline]))
+def test_training_restored_anywhere_goes_on_identically(stop: int, kind: type[GRPO] | None) -> None:
     def begin() -> Training:
         start = warm_start(TINY.model, TINY.warm_start, 0)
-        return (
-            start if kind == "warm start" else reinforce(start.policy, "math", replace(TINY.grpo, steps=6), 0, "test")
-        )
+        if kind is None:
+            return start
+        return rl_stage(start.policy, "math", replace(TINY.grpo, steps=6), 0, "test", kind)
 
     through, before, after = begin(), begin(), begin()
     for _ in range(6):
@@ -121,7 +121,7 @@ def test_a_warm_start_is_paid_for_once(tmp_path: Path) -> None:
     observer.begin = lambda stage, step: begun.append(stage.name)  # type: ignore[method-assign]
     begun: list[str] = []
     second = finish(tmp_path, longer, observer)
-    assert BASE not in begun
+    assert BASE.name not in begun
     assert digest(second.load_checkpoint(BASE), {}) == digest(first.load_checkpoint(BASE), {})
     cached = warm_start_file(TINY, tmp_path)
     cached.write_bytes(cached.read_bytes()[:-1])
@@ -140,8 +140,8 @@ def test_a_loss_that_is_not_finite_names_the_step(tmp_path: Path) -> None:
     with pytest.raises(StageDivergedError, match=r"math after step \d: .*last good state kept is .*lower --lr"):
         finish(tmp_path, replace(TINY, grpo=replace(TINY.grpo, learning_rate=1e30, anneal=False)))
     run = RunDirectory.open(next(tmp_path.glob("smoke-*")))
-    assert [entry["name"] for entry in run.checkpoints] == ["base"]
-    run.load_checkpoint("base")
+    assert [entry.checkpoint.name for entry in run.checkpoints] == ["base"]
+    run.load_checkpoint(BASE)
 
 
 def test_a_run_is_not_mixed_with_another_config_or_version(tmp_path: Path) -> None:
@@ -176,17 +176,37 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_stages_of_the_presets() -> None:
+    domains = ("code", "math", "qa", "cw")
     plan = stages(PRESETS["laptop"])
-    assert [stage.name for stage in plan][:5] == ["base", "code", "math", "qa", "cw"]
-    assert [(stage.name, stage.start) for stage in plan][5:] == [
-        (f"refresh-{key}", "cw") for key in ("code", "math", "qa", "cw")
-    ]
+    assert [stage.name for stage in plan][:5] == ["base", *domains]
+    end = Checkpoint("stage", "cw")
+    assert [(stage.name, stage.start) for stage in plan][5:] == [(f"refresh-{key}", end) for key in domains]
     others = controls(PRESETS["laptop"])
-    assert [(stage.name, stage.start) for stage in others][:4] == [
-        (f"expert-{key}", "base") for key in ("code", "math", "qa", "cw")
-    ]
+    assert [(stage.name, stage.start) for stage in others][:4] == [(f"expert-{key}", BASE) for key in domains]
     (further,) = others[4:]
-    assert (further.name, further.start, further.keeps) == ("further-math", "math", {3: "further-math-3"})
-    assert stage_config(PRESETS["laptop"], further) == PRESETS["laptop"].refresh
+    assert (further.name, further.start) == ("further-math", Checkpoint("stage", "math"))
+    assert dict(further.checkpoints()) == {3: Checkpoint("further", "math", steps=3)}
+    assert further.settings == PRESETS["laptop"].refresh
     assert not controls(replace(PRESETS["laptop"], order=("qa",)))
-    assert all(max(stage.keeps) == stage.steps for config in PRESETS.values() for stage in everything(config))
+
+
+KINDS = st.one_of(
+    st.just(BASE),
+    st.builds(lambda key: Checkpoint("stage", key), KEYS),
+    st.builds(lambda key: Checkpoint("expert", key), KEYS),
+    st.builds(lambda key, steps: Checkpoint("refresh", key, steps=steps), KEYS, st.integers(1)),
+    st.builds(lambda key, steps: Checkpoint("further", key, steps=steps), KEYS, st.integers(1)),
+    st.builds(lambda key, share: Checkpoint("rollback", key, share=share), KEYS, SHARES),
+)
+
+
+@given(KINDS, KINDS)
+def test_a_checkpoints_name_tells_it_from_all_others(one: Checkpoint, other: Checkpoint) -> None:
+    assert checkpoint_named(one.name) == one
+    assert (one.name == other.name) == (one == other)
+
+
+@pytest.mark.parametrize("name", ["", "a-", "refresh-3", "expert-math-3", "refresh-math-03", "further-math"])
+def test_a_name_of_no_checkpoint_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="no checkpoint is called"):
+        checkpoint_named(name)

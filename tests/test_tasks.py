@@ -8,16 +8,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from experiments import placebo, stage, tasks
-from experiments.stage import seeds_of
-from experiments.tasks import Task, TasksFailed, key_of, perform_all
-from toymdrl.runs.config import PRESETS
+from toymdrl.runs.config import PRESETS, ConfigError
+from toymdrl.sourcecode import PACKAGE
+from toymdrl.study import rows as rows_on_disk
+from toymdrl.study.asking import reproduce
+from toymdrl.study.page import MEANINGLESS
+from toymdrl.study.questions import file_of, load
+from toymdrl.study.tasks import Task, TasksFailed, key_of, perform_all
 
-TASKS = [Task.of("placebo", setting) for setting in placebo.settings("smoke", range(2))]
+PLACEBO = load(file_of("placebo"))
+TASKS = [Task.of(PLACEBO, setting) for setting in PLACEBO.settings("smoke", range(2))]
 
 
 @pytest.fixture(scope="session")
@@ -46,48 +49,124 @@ def test_a_task_is_not_done_twice(done: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"key": "another", "row": {}}'])
 def test_a_damaged_row_is_none(done: Path, tmp_path: Path, damage: str) -> None:
-    file = TASKS[0].file(tmp_path)
+    file = TASKS[0].row_file(tmp_path)
     file.parent.mkdir(parents=True)
-    file.write_text(TASKS[0].file(done).read_text())
+    file.write_text(TASKS[0].row_file(done).read_text())
     assert TASKS[0].row(tmp_path) == TASKS[0].row(done)
     file.write_text(damage)
     assert TASKS[0].row(tmp_path) is None
 
 
-def test_a_key_depends_on_the_setting_and_on_all_that_measures(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = TASKS[0].key
-    assert key == key_of("placebo", dict(TASKS[0].setting))
+MINE = '''"""Does it work?"""
+TITLE = "Mine"
+SECONDS = 1.0
+FACTOR = {"a": 2}
+WORDS = "told"
+
+def settings(preset, seeds):
+    return [{"preset": preset, "seed": seed} for seed in seeds]
+
+def _double(value):
+    """Twice as much."""
+    return FACTOR["a"] * value
+
+def measure(setting, out):
+    return {"x": _double(setting["seed"])}
+
+def page(rows):
+    return [WORDS]
+'''
+
+
+def key_with(tmp_path: Path, old: str, new: str) -> str:
+    """The key of a question of one's own with a change in it."""
+    assert old in MINE
+    file = tmp_path / f"mine{len(list(tmp_path.glob('mine*')))}.py"
+    file.write_text(MINE.replace(old, new), encoding="utf-8")
+    return key_of(load(file), {"preset": "smoke", "seed": 0})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("Does it work?", "It does.", True),
+        ("Twice as much.", "Doubled.", True),
+        ('"told"', '"said"', True),
+        ("return [WORDS]", "return [WORDS, WORDS]", True),
+        ("FACTOR = {", "# why\nFACTOR = {  ", True),
+        ('TITLE = "Mine"', 'TITLE = "My own"', True),
+        ('{"a": 2}', '{"a": 3}', False),
+        ("* value", "+ value", False),
+        ('"x"', '"y"', False),
+    ],
+)
+def test_a_key_depends_on_what_is_measured_and_not_on_what_is_told(
+    old: str, new: str, same: bool, tmp_path: Path
+) -> None:
+    unchanged = key_with(tmp_path, "", "")
+    assert (key_with(tmp_path, old, new) == unchanged) == same
+
+
+def test_a_question_of_ones_own_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(MINE, encoding="utf-8")
+    out = tmp_path / "out"
+    told = reproduce(seeds=range(1, 3), workers=1, chosen=[], asked=[str(file)], out=out, preset="smoke")
+    assert told == [MEANINGLESS]
+    assert [row["x"] for row in rows_on_disk.read(out, "mine").rows] == [2, 4]
+    page = (out / "REPRODUCTION.md").read_text(encoding="utf-8")
+    assert "## Mine\n\n*Does it work?*" in page
+    assert page.endswith("told\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("x = 1\n", "it lacks TITLE"), ("import nonsense_of_nobody\n", "No module named"), (None, "is not there")],
+)
+def test_a_file_that_is_no_question_is_refused(text: str | None, problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "no_question.py"
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=problem):
+        reproduce(seeds=range(2), workers=1, chosen=[], asked=[str(file)], out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_key_depends_on_the_setting_and_the_preset(monkeypatch: pytest.MonkeyPatch) -> None:
+    key, setting = TASKS[0].key, TASKS[0].setting
+    assert key == key_of(PLACEBO, dict(setting))
     assert len({task.key for task in TASKS}) == len(TASKS)
-
-    def run_of(setting: stage.Setting, out: Path) -> None:
-        """Another text under the same name."""
-
-    run_of.__module__ = "experiments.stage"
-    monkeypatch.setattr(placebo, "run_of", run_of)
-    assert key_of("placebo", TASKS[0].setting) != key
-
-
-def test_a_key_depends_on_constants_and_presets_and_not_on_what_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    (setting,) = seeds_of("smoke", range(1))
-    key = key_of("prediction", setting)
-    module: ModuleType = tasks.question("prediction")
-    monkeypatch.setattr(module, "page", lambda rows: [])
-    assert key_of("prediction", setting) == key
-    monkeypatch.setattr(module, "PROBE", 6)
-    changed = key_of("prediction", setting)
-    assert changed != key
     smoke = PRESETS["smoke"]
     monkeypatch.setitem(PRESETS, "smoke", replace(smoke, grpo=replace(smoke.grpo, steps=5)))
-    assert key_of("prediction", setting) != changed
+    assert key_of(PLACEBO, setting) != key
+
+
+def test_another_rival_is_measured_alone(tmp_path: Path) -> None:
+    """An arm is a function and a line: the rows of all others stay valid."""
+    file = file_of("rivals")
+    more = tmp_path / "more.py"
+    text = file.read_text(encoding="utf-8")
+    text = text.replace(
+        "@dataclass(frozen=True)\nclass Arm:",
+        'def nothing(start: Start) -> Scores:\n    """No repair."""\n    return evaluate(start.last)\n\n\n'
+        "@dataclass(frozen=True)\nclass Arm:",
+    )
+    text = text.replace("ARMS = {\n", 'ARMS = {\n    "nothing": Arm("nothing", nothing),\n')
+    more.write_text(text, encoding="utf-8")
+    now, then = load(more), load(file)
+    before = {json.dumps(setting): key_of(then, setting) for setting in then.settings("smoke", range(2))}
+    after = {json.dumps(setting): key_of(now, setting) for setting in now.settings("smoke", range(2))}
+    assert {key: after[key] for key in before} == before
+    assert [json.loads(key)["arm"] for key in after.keys() - before.keys()] == ["nothing"] * 2
 
 
 def test_a_task_of_other_sources_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="sources have changed"):
-        Task("placebo", TASKS[0].setting, "another key").perform(tmp_path)
+        Task(TASKS[0].file, TASKS[0].setting, "another key").perform(tmp_path)
 
 
 def test_a_task_that_fails_leaves_the_others_done(done: Path, tmp_path: Path) -> None:
-    broken = Task("placebo", TASKS[0].setting, "another key")
+    broken = Task(TASKS[0].file, TASKS[0].setting, "another key")
     finished: list[Task] = []
     with pytest.raises(TasksFailed, match="1 of 2 tasks failed, the first in placebo"):
         finished.extend(perform_all([broken, TASKS[1]], tmp_path, 1, None))
@@ -107,7 +186,7 @@ def test_a_killed_worker_costs_nothing_that_was_done(done: Path, tmp_path: Path)
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     distributed = pytest.importorskip("dask.distributed")
-    monkeypatch.setenv("PYTHONPATH", str(Path(tasks.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE.parent))
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         yield cluster.scheduler_address
 
@@ -129,6 +208,6 @@ def test_a_dask_cluster_that_loses_a_worker_finds_the_same(done: Path, tmp_path:
 
 
 def test_rows_hold_their_setting_and_time(done: Path) -> None:
-    stored = json.loads(TASKS[0].file(done).read_text())
+    stored = json.loads(TASKS[0].row_file(done).read_text())
     assert stored["setting"] == TASKS[0].setting
     assert stored["seconds"] > 0

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from toymdrl.claims import claims
+from toymdrl.claims.explanation import outcome
+from toymdrl.claims.paper import entries
 from toymdrl.domains import DOMAINS
 from toymdrl.policy.model import ModelConfig, Policy
 from toymdrl.runs import cohort, pipeline
 from toymdrl.runs.config import RunConfig
 from toymdrl.runs.directory import RunDirectory
-from toymdrl.runs.pipeline import Observer, Stage, stages
+from toymdrl.runs.plan import Checkpoint, Stage, stages
+from toymdrl.runs.progress import Observer
 from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.pretrain import WarmStartConfig
 
@@ -39,8 +41,8 @@ class Interrupter(Observer):
         self.at = checkpoint
         self.warnings: list[str] = []
 
-    def checkpoint(self, name: str, scores: dict[str, float]) -> None:
-        if name == self.at:
+    def checkpoint(self, checkpoint: Checkpoint, scores: dict[str, float]) -> None:
+        if checkpoint.name == self.at:
             raise Interrupted
 
     def step(self, stage: Stage, metrics: dict[str, float]) -> None:
@@ -67,7 +69,7 @@ def finish(out: Path, config: RunConfig = TINY, observer: Observer | None = None
     run = RunDirectory.create(out, config)
     with run.lock():
         cohort.train(run, stages(config), observer or Observer())
-        run.write_results(claims(config, run.checkpoints, None))
+        run.write_results(entries(outcome(run, None)))
     return run
 
 
@@ -75,6 +77,6 @@ def content(run: RunDirectory) -> dict[str, bytes]:
     """Bytes of all results, and of the log without its clock."""
     files = {path.name: path.read_bytes() for path in (run.path / "checkpoints").iterdir()}
     files["results.json"] = (run.path / "results.json").read_bytes()
-    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in run.metrics.lines()]
+    lines = [{k: v for k, v in line.items() if k != "seconds"} for line in run.logged()]
     files["metrics"] = json.dumps(lines).encode()
     return files

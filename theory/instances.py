@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.random import Generator, default_rng
 from numpy.typing import ArrayLike
 
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
 
 SEEDS = st.integers(0, 2**32 - 1)
 DIMENSIONS = st.integers(2, 8)

@@ -111,10 +111,10 @@ def _users(function: str) -> list[str]:
         }
         grown = not made <= names
         names |= made
-    pattern = re.compile(rf"bounds\.({'|'.join(sorted(names))})\b")
+    pattern = re.compile(rf"\b({'|'.join(sorted(names))})\(")
     tests = sorted((ROOT / "theory").glob("test_*.py"))
     # Those that name the function itself first: they are the likeliest to fail.
-    tests.sort(key=lambda test: f"bounds.{function}(" not in test.read_text(encoding="utf-8"))
+    tests.sort(key=lambda test: f"{function}(" not in test.read_text(encoding="utf-8"))
     return [f"theory/{test.name}" for test in tests if pattern.search(test.read_text(encoding="utf-8"))]
 
 

@@ -35,7 +35,7 @@ from hypothesis import given
 from numpy.random import default_rng
 
 from theory.instances import DIMENSIONS, SEEDS, equal, holds, loss, norm, reached, scales, unit, violated
-from toymdrl import bounds
+from toymdrl.bounds.taylor import damage_range, gradient_remainder, taylor_remainder, trapezoid_remainder
 
 STEPS = scales(1e-2, 5.0)
 
@@ -48,24 +48,24 @@ def test_all_parts_hold(seed: int, d: int, step: float, bend: float) -> None:
     g, h, g0 = there.gradient(star), there.hessian(star), there.gradient(star + delta)
     damage, first, second = there(star + delta) - there(star), float(g @ delta), float(delta @ h @ delta) / 2
     scale = abs(there(star)) + abs(there(star + delta)) + abs(first) + abs(second)
-    holds(abs(damage - first - second), bounds.taylor_remainder(there.rho, step), scale)  # (a)
+    holds(abs(damage - first - second), taylor_remainder(there.rho, step), scale)  # (a)
     values = np.linalg.eigvalsh(h)
-    low, high = bounds.damage_range(norm(g), values[0], values[-1], there.rho, step)
+    low, high = damage_range(norm(g), values[0], values[-1], there.rho, step)
     holds([float(low), damage], [damage, float(high)], scale)  # (b)
-    holds(norm(g0 - g - h @ delta), bounds.gradient_remainder(there.rho, step), scale)  # (c)
-    holds(abs(damage - (g + g0) @ delta / 2), bounds.trapezoid_remainder(there.rho, step), scale)  # (d)
+    holds(norm(g0 - g - h @ delta), gradient_remainder(there.rho, step), scale)  # (c)
+    holds(abs(damage - (g + g0) @ delta / 2), trapezoid_remainder(there.rho, step), scale)  # (d)
 
 
 @given(rho=scales(0.1, 10), x=STEPS, eps=scales(1e-3, 10), h=scales(1e-3, 10))
 def test_all_parts_are_tight(rho: float, x: float, eps: float, h: float) -> None:
     cubic, slope = rho / 6 * x**3, rho / 2 * x**2
-    reached(cubic, float(bounds.taylor_remainder(rho, x)))  # (a)
+    reached(cubic, float(taylor_remainder(rho, x)))  # (a)
     damage = eps * x + h / 2 * x**2 + cubic
-    low, high = bounds.damage_range(eps, -h, h, rho, x)
+    low, high = damage_range(eps, -h, h, rho, x)
     reached(damage, float(high))  # (b)
     reached(damage, -float(low))
-    reached(slope, float(bounds.gradient_remainder(rho, x)))  # (c)
-    reached(abs(cubic - slope * x / 2), float(bounds.trapezoid_remainder(rho, x)))  # (d)
+    reached(slope, float(gradient_remainder(rho, x)))  # (c)
+    reached(abs(cubic - slope * x / 2), float(trapezoid_remainder(rho, x)))  # (d)
 
 
 def test_the_residual_falls_as_the_cube_of_the_step() -> None:
@@ -85,17 +85,17 @@ def test_a_lipschitz_hessian_is_needed() -> None:
 
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2  # any rho fails at steps as small as this; g = H = 0 at 0
-        violated(rough(x), float(bounds.taylor_remainder(rho, x)), by=5)  # (a), and (b)
-        violated(2 / 3 * x**1.5, float(bounds.gradient_remainder(rho, x)), by=3)  # (c)
-        violated(abs(rough(x) - x * 2 / 3 * x**1.5 / 2), float(bounds.trapezoid_remainder(rho, x)), by=2)  # (d)
+        violated(rough(x), float(taylor_remainder(rho, x)), by=5)  # (a), and (b)
+        violated(2 / 3 * x**1.5, float(gradient_remainder(rho, x)), by=3)  # (c)
+        violated(abs(rough(x) - x * 2 / 3 * x**1.5 / 2), float(trapezoid_remainder(rho, x)), by=2)  # (d)
 
 
 def test_it_is_needed_on_the_whole_segment() -> None:
-    violated(max(0.0, 2.0 - 1) ** 3, float(bounds.taylor_remainder(0.0, 2.0)), by=10)
+    violated(max(0.0, 2.0 - 1) ** 3, float(taylor_remainder(0.0, 2.0)), by=10)
 
 
 def test_the_gradient_is_needed() -> None:
     damage, second = -1 + 1 / 2, 1 / 2
-    violated(abs(damage - second), float(bounds.taylor_remainder(0.0, 1.0)), by=10)
+    violated(abs(damage - second), float(taylor_remainder(0.0, 1.0)), by=10)
     assert damage < 0 < second
-    violated(abs(damage), float(bounds.damage_range(0.0, 1.0, 1.0, 0.0, 1.0)[1]) - 1e-12, by=1)
+    violated(abs(damage), float(damage_range(0.0, 1.0, 1.0, 0.0, 1.0)[1]) - 1e-12, by=1)

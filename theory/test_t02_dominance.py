@@ -68,8 +68,15 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.taylor import (
+    dominance,
+    dominance_window,
+    over_recovery,
+    second_order_range,
+    second_order_share,
+    taylor_remainder,
+)
 
 STEPS = scales(1e-2, 5.0)
 SIZES = scales(0.1, 10.0)
@@ -91,7 +98,7 @@ def line(x: float, eps: float, kappa: float, rho: float) -> float:
 
 def certified(x: float, kappa: float, eps: float, rho: float) -> float:
     """The eta that is certain for it."""
-    return float(bounds.dominance(eps * x, kappa / 2 * x**2, bounds.taylor_remainder(rho, x)))
+    return float(dominance(eps * x, kappa / 2 * x**2, taylor_remainder(rho, x)))
 
 
 def test_a_and_b_hold(accept: Accept) -> None:
@@ -101,13 +108,13 @@ def test_a_and_b_hold(accept: Accept) -> None:
         step, zero = log_uniform(generator, 1e-2, 5), np.zeros(d)
         delta = step * unit(generator, d)
         damage, second = there(delta) - there(zero), float(delta @ there.hessian(zero) @ delta) / 2
-        eta = bounds.dominance(there.gradient(zero) @ delta, second, bounds.taylor_remainder(there.rho, step))
+        eta = dominance(there.gradient(zero) @ delta, second, taylor_remainder(there.rho, step))
         assert (eta == np.inf) == (second <= 0)
         if second > 0:
             scale = abs(there(delta)) + abs(there(zero)) + second
-            low, high = bounds.second_order_range(eta, second)
+            low, high = second_order_range(eta, second)
             holds([float(low), damage], [damage, float(high)], scale)  # (b)
-            holds(bounds.second_order_share(eta) * damage, second, scale)  # (a)
+            holds(second_order_share(eta) * damage, second, scale)  # (a)
         if accept.met(bool(eta < 1)):
             assert damage > 0
 
@@ -115,16 +122,16 @@ def test_a_and_b_hold(accept: Accept) -> None:
 @given(eps=SIZES, kappa=SIZES, rho=SIZES, x=STEPS)
 def test_a_and_b_are_tight(eps: float, kappa: float, rho: float, x: float) -> None:
     second, eta = kappa / 2 * x**2, certified(x, kappa, eps, rho)
-    low, high = bounds.second_order_range(eta, second)
+    low, high = second_order_range(eta, second)
     damage = line(x, eps, kappa, rho)
-    reached(float(bounds.second_order_share(eta)), second / damage)  # (a)
+    reached(float(second_order_share(eta)), second / damage)  # (a)
     reached(damage, float(high))  # (b)
     equal(line(x, -eps, kappa, -rho), low, scale=damage)
 
 
 @given(s=st.floats(0.01, 0.99))
 def test_a_in_other_words(s: float) -> None:
-    reached(1 - s, float(bounds.second_order_share(s / (1 - s))))
+    reached(1 - s, float(second_order_share(s / (1 - s))))
 
 
 def test_c_holds(accept: Accept) -> None:
@@ -134,9 +141,9 @@ def test_c_holds(accept: Accept) -> None:
         step, zero = log_uniform(generator, 1e-2, 5), np.zeros(d)
         delta = step * unit(generator, d)
         second = float(delta @ there.hessian(zero) @ delta) / 2
-        window = bounds.dominance_window(eta, 2 * second / step**2, eps, there.rho)
+        window = dominance_window(eta, 2 * second / step**2, eps, there.rho)
         if accept.met(window is not None and window[0] <= step <= window[1]):
-            low, high = bounds.second_order_range(eta, second)
+            low, high = second_order_range(eta, second)
             damage = there(delta) - there(zero)
             holds([float(low), damage], [damage, float(high)], abs(there(delta)) + abs(there(zero)))
 
@@ -144,30 +151,30 @@ def test_c_holds(accept: Accept) -> None:
 @given(eta=ETAS, kappa=SIZES, eps=SIZES, share=st.floats(0.01, 0.9))
 def test_c_is_tight_at_both_ends(eta: float, kappa: float, eps: float, share: float) -> None:
     rho = share * 3 / 8 * eta**2 * kappa**2 / eps
-    window = bounds.dominance_window(eta, kappa, eps, rho)
+    window = dominance_window(eta, kappa, eps, rho)
     assert window is not None
     for end, outward in zip(window, (0.99, 1.01), strict=True):
-        reached(line(end, eps, kappa, rho), float(bounds.second_order_range(eta, kappa / 2 * end**2)[1]))
+        reached(line(end, eps, kappa, rho), float(second_order_range(eta, kappa / 2 * end**2)[1]))
         assert certified(end / outward, kappa, eps, rho) < eta < certified(end * outward, kappa, eps, rho)
 
 
 @given(eta=ETAS, kappa=SIZES, eps=SIZES, share=scales(1.001, 100.0))
 def test_c_without_a_window_no_length_is_certain(eta: float, kappa: float, eps: float, share: float) -> None:
     rho = share * 3 / 8 * eta**2 * kappa**2 / eps
-    assert bounds.dominance_window(eta, kappa, eps, rho) is None
+    assert dominance_window(eta, kappa, eps, rho) is None
     nearest = eta * kappa * 3 / (2 * rho)  # where the parabola of the proof is least
     for x in nearest * np.geomspace(1e-3, 1e3, 13):
-        assert line(x, eps, kappa, rho) > bounds.second_order_range(eta, kappa / 2 * x**2)[1]
+        assert line(x, eps, kappa, rho) > second_order_range(eta, kappa / 2 * x**2)[1]
 
 
 @given(eta=ETAS, kappa=SIZES, eps=SIZES)
 def test_c_for_a_quadratic_there_is_no_upper_end(eta: float, kappa: float, eps: float) -> None:
-    window = bounds.dominance_window(eta, kappa, eps, 0.0)
+    window = dominance_window(eta, kappa, eps, 0.0)
     assert window is not None
     low, high = window
     assert high == np.inf
-    reached(line(low, eps, kappa, 0), float(bounds.second_order_range(eta, kappa / 2 * low**2)[1]))
-    nearly = bounds.dominance_window(eta, kappa, eps, 1e-9 * eta**2 * kappa**2 / eps)
+    reached(line(low, eps, kappa, 0), float(second_order_range(eta, kappa / 2 * low**2)[1]))
+    nearly = dominance_window(eta, kappa, eps, 1e-9 * eta**2 * kappa**2 / eps)
     assert nearly is not None
     equal(nearly[0], low, rel=1e-8)
 
@@ -180,7 +187,7 @@ def test_d_holds(accept: Accept) -> None:
             step, zero = log_uniform(generator, 1e-2, 5), np.zeros(len(values))
             end = step * unit(generator, len(values))
             gained = there(zero) - there(end)
-            holds(gained, bounds.over_recovery(eps, there.rho, step), abs(there(zero)) + abs(there(end)))
+            holds(gained, over_recovery(eps, there.rho, step), abs(there(zero)) + abs(there(end)))
 
 
 @given(seed=SEEDS, d=DIMENSIONS, step=STEPS)
@@ -190,72 +197,72 @@ def test_d_holds_for_convex_losses_without_rho(seed: int, d: int, step: float) -
     there = replace(any_loss, h=symmetric(generator, generator.uniform(0, 0.1, d)), c=np.abs(any_loss.c))
     star, e = generator.standard_normal(d), step * unit(generator, d)
     eps, gained = norm(there.gradient(star)), there(star) - there(star + e)
-    holds(gained, bounds.over_recovery(eps, 0.0, step), abs(there(star)) + abs(there(star + e)))
+    holds(gained, over_recovery(eps, 0.0, step), abs(there(star)) + abs(there(star + e)))
 
 
 @given(eps=SIZES, rho=SIZES, x=STEPS)
 def test_d_is_tight(eps: float, rho: float, x: float) -> None:
-    reached(-line(x, -eps, 0, -rho), float(bounds.over_recovery(eps, rho, x)))
-    reached(eps * x, float(bounds.over_recovery(eps, 0.0, x)))  # -eps x is convex
+    reached(-line(x, -eps, 0, -rho), float(over_recovery(eps, rho, x)))
+    reached(eps * x, float(over_recovery(eps, 0.0, x)))  # -eps x is convex
 
 
 def test_the_slope_and_the_lower_end_are_needed() -> None:
     x, second = 0.01, 0.01**2 / 2
     damage = line(x, 0.1, 1, 0)
-    forgotten = bounds.dominance(0.0, second, 0.0)
-    violated(damage, float(bounds.second_order_range(forgotten, second)[1]), by=20)  # (b)
-    violated(float(bounds.second_order_share(forgotten)), second / damage, by=20)  # (a)
-    violated(damage, float(bounds.second_order_range(0.5, second)[1]), by=10)  # (c), low = 0.4 for eta = 1/2
-    equal(bounds.dominance_window(0.5, 1, 0.1, 0) or (), [0.4, np.inf])
+    forgotten = dominance(0.0, second, 0.0)
+    violated(damage, float(second_order_range(forgotten, second)[1]), by=20)  # (b)
+    violated(float(second_order_share(forgotten)), second / damage, by=20)  # (a)
+    violated(damage, float(second_order_range(0.5, second)[1]), by=10)  # (c), low = 0.4 for eta = 1/2
+    equal(dominance_window(0.5, 1, 0.1, 0) or (), [0.4, np.inf])
     equal(second / damage, 0.05, rel=0.05)
 
 
 def test_the_remainder_and_the_upper_end_are_needed() -> None:
     damage, second = line(10, 0, 1, 1), 10**2 / 2
-    forgotten = bounds.dominance(0.0, second, 0.0)
-    violated(damage, float(bounds.second_order_range(forgotten, second)[1]), by=4)  # (b)
-    violated(float(bounds.second_order_share(forgotten)), second / damage, by=4)  # (a)
-    violated(damage, float(bounds.second_order_range(0.5, second)[1]), by=2)  # (c), high = 3/2 for eta = 1/2
-    equal(bounds.dominance_window(0.5, 1, 0, 1) or (), [0, 1.5])
+    forgotten = dominance(0.0, second, 0.0)
+    violated(damage, float(second_order_range(forgotten, second)[1]), by=4)  # (b)
+    violated(float(second_order_share(forgotten)), second / damage, by=4)  # (a)
+    violated(damage, float(second_order_range(0.5, second)[1]), by=2)  # (c), high = 3/2 for eta = 1/2
+    equal(dominance_window(0.5, 1, 0, 1) or (), [0, 1.5])
 
 
 def test_a_and_b_positive_second_order_damage_is_needed() -> None:
     violated(line(1, 0, 0, 1), 0.0, by=10)  # D above D2 = 0
     damage, eta = -1 / 2, 0.5  # L = -x^2 / 2: r = 0 is below eta |D2|
-    violated(-damage, -float(bounds.second_order_range(eta, -1 / 2)[0]), by=2)
-    assert bounds.dominance(0.0, [0.0, -1 / 2], [1 / 6, 0.0]).tolist() == [np.inf, np.inf]
+    violated(-damage, -float(second_order_range(eta, -1 / 2)[0]), by=2)
+    assert dominance(0.0, [0.0, -1 / 2], [1 / 6, 0.0]).tolist() == [np.inf, np.inf]
 
 
 def test_c_the_curvature_along_delta_is_needed() -> None:
-    window = bounds.dominance_window(0.5, 1.0, 0.1, 0.0)  # of the first axis of H = diag(1, 0.1)
+    window = dominance_window(0.5, 1.0, 0.1, 0.0)  # of the first axis of H = diag(1, 0.1)
     assert window is not None
     x = window[0]
-    violated(line(x, 0.1, 0.1, 0), float(bounds.second_order_range(0.5, 0.1 / 2 * x**2)[1]), by=3.9)
+    violated(line(x, 0.1, 0.1, 0), float(second_order_range(0.5, 0.1 / 2 * x**2)[1]), by=3.9)
 
 
 @pytest.mark.parametrize("rho", [1.0, 10.0, 100.0])
 def test_a_lipschitz_hessian_is_needed(rho: float) -> None:
     eta, kappa = 0.5, 0.01 / rho
-    window = bounds.dominance_window(eta, kappa, 0.0, rho)
+    window = dominance_window(eta, kappa, 0.0, rho)
     assert window is not None
     x = window[1]
     second = kappa / 2 * x**2
     damage, claimed = second + 4 / 15 * x**2.5, certified(x, kappa, 0, rho)
     equal(claimed, eta)  # (c)
-    violated(damage, float(bounds.second_order_range(claimed, second)[1]), by=4)  # (b)
-    violated(float(bounds.second_order_share(claimed)), second / damage, by=4)  # (a)
-    violated(4 / 15 * x**2.5, float(bounds.over_recovery(0.0, rho, x)), by=5)  # (d), of -|x|^(5/2)
+    violated(damage, float(second_order_range(claimed, second)[1]), by=4)  # (b)
+    violated(float(second_order_share(claimed)), second / damage, by=4)  # (a)
+    violated(4 / 15 * x**2.5, float(over_recovery(0.0, rho, x)), by=5)  # (d), of -|x|^(5/2)
 
 
 def test_it_is_needed_on_the_whole_segment() -> None:
     late, x = 1.0, 2.0  # max(0, x - 1)^3, whose Hessian does not change below 1
     second = 0.1 / 2 * x**2
     claimed = certified(x, 0.1, 0, 0)
-    violated(second + late, float(bounds.second_order_range(claimed, second)[1]), by=5)
-    violated(float(bounds.second_order_share(claimed)), second / (second + late), by=5)
-    violated(late, float(bounds.over_recovery(0.0, 0.0, x)), by=10)  # (d), of its negative
+    violated(second + late, float(second_order_range(claimed, second)[1]), by=5)
+    violated(float(second_order_share(claimed)), second / (second + late), by=5)
+    violated(late, float(over_recovery(0.0, 0.0, x)), by=10)  # (d), of its negative
 
 
 def test_d_a_positive_hessian_and_the_slope_are_needed() -> None:
-    violated(1 / 2, float(bounds.over_recovery(0.0, 0.0, 1.0)), by=10)  # -x^2 / 2
-    violated(1.0, float(bounds.over_recovery(0.0, 0.0, 1.0)), by=10)  # -x
+    violated(1 / 2, float(over_recovery(0.0, 0.0, 1.0)), by=10)  # -x^2 / 2
+    violated(1.0, float(over_recovery(0.0, 0.0, 1.0)), by=10)  # -x

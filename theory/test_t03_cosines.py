@@ -83,8 +83,17 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.cosines import (
+    chance_cosine,
+    chance_tail,
+    damage_at_cosine,
+    diluted_cosine,
+    dilution,
+    dilution_variance,
+    revealed_cosine,
+    revealed_slope_remainder,
+)
 
 STEPS = scales(1e-2, 5.0)
 SIZES = scales(0.1, 10.0)
@@ -123,7 +132,7 @@ def test_a_holds(seed: int, d: int, t: float, bend: float) -> None:
     star = generator.standard_normal(d)
     one, other = ours.gradient(star), theirs.gradient(star)
     after = star - t * other / norm(other)
-    most = bounds.damage_at_cosine(-cosine(one, other), norm(one), ours.smooth, t)
+    most = damage_at_cosine(-cosine(one, other), norm(one), ours.smooth, t)
     holds(ours(after) - ours(star), most, abs(ours(star)) + abs(ours(after)))
 
 
@@ -133,7 +142,7 @@ def test_a_is_tight_at_every_cosine(seed: int, d: int, c: float, eps: float, h: 
     ours = quadratic(h * np.outer(along, along), eps * (c * along + np.sqrt(1 - c**2) * across))
     one, other = ours.gradient(np.zeros(d)), -along
     equal([norm(one), cosine(one, other)], [eps, -c], scale=1e3)
-    reached(ours(-t * other), float(bounds.damage_at_cosine(c, eps, h, t)))
+    reached(ours(-t * other), float(damage_at_cosine(c, eps, h, t)))
 
 
 @given(seed=SEEDS, d=DIMENSIONS, one=scales(1e-2, 1e2), other=scales(1e-2, 1e2))
@@ -142,8 +151,8 @@ def test_b_is_exact_and_its_range_holds(seed: int, d: int, one: float, other: fl
     s, (x, y) = subspace(generator, d, int(generator.integers(1, d))), generator.standard_normal((2, d))
     x, y = s.p @ x + one * s.q @ x, s.p @ y + other * s.q @ y
     a, b, inside, outside = parts(s, x, y)
-    equal(cosine(x, y), bounds.diluted_cosine(a, b, inside, outside))
-    low, high = bounds.dilution(a, b, inside)
+    equal(cosine(x, y), diluted_cosine(a, b, inside, outside))
+    low, high = dilution(a, b, inside)
     holds([float(low), cosine(x, y)], [cosine(x, y), float(high)])
 
 
@@ -153,7 +162,7 @@ def test_b_is_tight_for_parallel_complements(seed: int, a: float, b: float) -> N
     s, u, v = subspace(generator, 4, 2), unit(generator, 2), unit(generator, 2)
     rest = s.outside @ unit(generator, 2)
     x, y = a * s.inside @ u + np.sqrt(1 - a**2) * rest, b * s.inside @ v
-    low, high = bounds.dilution(a, b, u @ v)
+    low, high = dilution(a, b, u @ v)
     reached(cosine(x, y + np.sqrt(1 - b**2) * rest), float(high))
     reached(float(low), cosine(x, y - np.sqrt(1 - b**2) * rest))
 
@@ -162,7 +171,7 @@ def test_b_is_tight_for_parallel_complements(seed: int, a: float, b: float) -> N
 def test_b_with_orthogonal_complements_holds_and_is_tight(seed: int, d: int, a: float, b: float) -> None:
     generator = default_rng(seed)
     s, u = subspace(generator, d, d - 2), unit(generator, d - 2)
-    most = float(bounds.diluted_cosine(a, b, 1, 0))
+    most = float(diluted_cosine(a, b, 1, 0))
     x = a * s.inside @ u + np.sqrt(1 - a**2) * s.outside[:, 0]
     rest = np.sqrt(1 - b**2) * s.outside[:, 1]
     holds(abs(cosine(x, b * s.inside @ unit(generator, d - 2) + rest)), most)
@@ -176,8 +185,8 @@ def test_b_is_known_for_constant_magnitudes(seed: int, d: int, size: float) -> N
     s = Split(np.eye(d)[:, :k], np.eye(d)[:, k:])
     x, y = size * generator.choice([-1.0, 1.0], (2, d))
     a, b = s.norms(x)[0] / norm(x), s.norms(y)[0] / norm(y)
-    equal(bounds.diluted_cosine(a, b, 1, 0), k / d)
-    equal(bounds.diluted_cosine(a, 1, 1, 0), np.sqrt(k / d))
+    equal(diluted_cosine(a, b, 1, 0), k / d)
+    equal(diluted_cosine(a, 1, 1, 0), np.sqrt(k / d))
 
 
 @given(seed=SEEDS, d=DIMENSIONS, a=SHARES, b=SHARES)
@@ -190,11 +199,11 @@ def test_c_the_variance_is_exact(seed: int, d: int, a: float, b: float) -> None:
     # The axes of a basis, both ways, have the mean and the second moments of all directions alike.
     axes = np.concatenate([basis := orthogonal(generator, n), -basis])
     excess = np.array([cosine(x, b * s.inside @ v + np.sqrt(1 - b**2) * s.outside @ each) for each in axes])
-    excess -= bounds.diluted_cosine(a, b, u @ v, 0)
+    excess -= diluted_cosine(a, b, u @ v, 0)
     equal(np.mean(excess), 0)
-    equal(np.mean(excess**2), bounds.dilution_variance(a, b, n))
+    equal(np.mean(excess**2), dilution_variance(a, b, n))
     whole = [cosine(x, each) for each in orthogonal(generator, d)]
-    equal(np.sqrt(np.mean(np.square(whole))), bounds.chance_cosine(d))
+    equal(np.sqrt(np.mean(np.square(whole))), chance_cosine(d))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
@@ -202,26 +211,26 @@ def test_c_holds_for_drawn_directions(n: int) -> None:
     generator = default_rng(n)
     draws = generator.standard_normal((DRAWS, n))
     found = draws @ unit(generator, n) / np.linalg.norm(draws, axis=1)
-    for values, expected in ((found, 0.0), (found**2, float(bounds.dilution_variance(0, 0, n)))):
+    for values, expected in ((found, 0.0), (found**2, float(dilution_variance(0, 0, n)))):
         assert abs(np.mean(values) - expected) <= 5 * np.std(values) / np.sqrt(DRAWS) + 1e-12
     for tau in (0.1, 0.5, 0.9):
         share, exact = float(np.mean(np.abs(found) > tau)), tail(tau, n)
         error = 5 * np.sqrt(exact * (1 - exact) / DRAWS) + 1e-12
         assert abs(share - exact) <= error
-        assert share <= bounds.chance_tail(tau, n) + error
+        assert share <= chance_tail(tau, n) + error
 
 
 @given(tau=st.floats(0, 0.999), n=st.integers(1, 60))
 def test_c_the_tail_holds(tau: float, n: int) -> None:
-    holds(tail(tau, n), bounds.chance_tail(tau, n))
+    holds(tail(tau, n), chance_tail(tau, n))
 
 
 @given(tau=st.floats(0, 0.999), n=st.integers(1, 60))
 def test_c_the_tail_is_tight(tau: float, n: int) -> None:
-    reached(tail(0, n), float(bounds.chance_tail(0, n)))
-    reached(tail(tau, 1), float(bounds.chance_tail(tau, 1)))
+    reached(tail(0, n), float(chance_tail(0, n)))
+    reached(tail(tau, 1), float(chance_tail(tau, 1)))
     ends = np.sqrt([1 - 1e-6, 1 - 1e-8])
-    power, known = (np.log(each[0] / each[1]) for each in ([tail(x, n) for x in ends], bounds.chance_tail(ends, n)))
+    power, known = (np.log(each[0] / each[1]) for each in ([tail(x, n) for x in ends], chance_tail(ends, n)))
     equal(power, known, rel=1e-5)
 
 
@@ -232,12 +241,12 @@ def test_d_the_slope_afterwards_holds(seed: int, d: int, step: float, bend: floa
     before, after = float(there.gradient(star) @ delta), float(there.gradient(star + delta) @ delta)
     twice = float(delta @ there.hessian(star) @ delta)
     scale = abs(before) + abs(after) + abs(twice)
-    holds(abs(after - before - twice), bounds.revealed_slope_remainder(there.rho, step), scale)
+    holds(abs(after - before - twice), revealed_slope_remainder(there.rho, step), scale)
 
 
 @given(rho=SIZES, x=STEPS)
 def test_d_the_slope_afterwards_is_tight(rho: float, x: float) -> None:
-    reached(rho / 2 * x**2 * x, float(bounds.revealed_slope_remainder(rho, x)))
+    reached(rho / 2 * x**2 * x, float(revealed_slope_remainder(rho, x)))
 
 
 def test_d_the_cosine_holds(accept: Accept) -> None:
@@ -249,7 +258,7 @@ def test_d_the_cosine_holds(accept: Accept) -> None:
             h, delta = s.inside * values @ s.inside.T, generator.standard_normal(d)
             delta = s.p @ delta + log_uniform(generator, 1e-2, 1e2) * s.q @ delta
             share = s.norms(delta)[0] / norm(delta)
-            holds(bounds.revealed_cosine(share, values.min(), values.max()), cosine(h @ delta, delta))
+            holds(revealed_cosine(share, values.min(), values.max()), cosine(h @ delta, delta))
 
 
 @given(seed=SEEDS, mu=SIZES, more=SIZES, share=SHARES)
@@ -258,62 +267,62 @@ def test_d_the_cosine_is_tight(seed: int, mu: float, more: float, share: float) 
     h = s.inside * [mu, upper] @ s.inside.T
     within = s.inside @ np.sqrt([upper, mu]) / np.sqrt(mu + upper)
     delta = share * within + np.sqrt(1 - share**2) * s.outside[:, 0]
-    reached(float(bounds.revealed_cosine(share, mu, upper)), cosine(h @ delta, delta))
+    reached(float(revealed_cosine(share, mu, upper)), cosine(h @ delta, delta))
 
 
 @given(c=COSINES, eps=scales(1e-6, 1e-1))
 def test_a_a_bound_of_the_curvature_is_needed(c: float, eps: float) -> None:
     ours = quadratic(np.diag([1e3, 0]), eps * np.array([c, np.sqrt(1 - c**2)]))
-    violated(ours(np.array([1.0, 0])), float(bounds.damage_at_cosine(c, eps, 1, 1)), by=500)
+    violated(ours(np.array([1.0, 0])), float(damage_at_cosine(c, eps, 1, 1)), by=500)
 
 
 def test_a_a_step_along_the_gradient_is_needed() -> None:
     one, other = np.array([-0.01, 1.0]), np.array([-1, -0.01])
     delta = -np.sign(other) / np.sqrt(2)
     equal([cosine(one, other), norm(delta)], [0, 1])
-    violated(float(one @ delta), 0.7 + float(bounds.damage_at_cosine(0, norm(one), 0, 1)), by=1)
+    violated(float(one @ delta), 0.7 + float(damage_at_cosine(0, norm(one), 0, 1)), by=1)
 
 
 def test_b_control_of_the_complement_is_needed() -> None:
     x, y = np.array([1.0, 3]), np.array([-1.0, 3])
     a, b, inside, _ = parts(AXIS, x, y)
     equal([inside, cosine(x, y)], [-1, 0.8])
-    violated(abs(cosine(x, y) - float(bounds.diluted_cosine(a, b, inside, 0))), 0.0, by=10)
-    violated(abs(cosine(x, y)), float(bounds.diluted_cosine(a, b, 1, 0)), by=7.9)  # Qx, Qy not orthogonal
+    violated(abs(cosine(x, y) - float(diluted_cosine(a, b, inside, 0))), 0.0, by=10)
+    violated(abs(cosine(x, y)), float(diluted_cosine(a, b, 1, 0)), by=7.9)  # Qx, Qy not orthogonal
 
 
 def test_b_an_orthogonal_projector_is_needed() -> None:
     p, (x, y) = np.array([[1.0, 1], [0, 0]]), np.eye(2)
-    low, _ = bounds.dilution(norm(p @ x), norm(p @ y), cosine(p @ x, p @ y))
+    low, _ = dilution(norm(p @ x), norm(p @ y), cosine(p @ x, p @ y))
     violated(float(low), cosine(x, y), by=10)
 
 
 def test_c_a_uniform_direction_and_independence_are_needed() -> None:
     n = 5
     same = unit(default_rng(0), n)  # fixed, or uniform but the same for both
-    violated(cosine(same, same) ** 2, float(bounds.dilution_variance(0, 0, n)), by=4.9)
-    violated(cosine(same, same), bounds.chance_cosine(n), by=2)
-    violated(1.0, float(bounds.chance_tail(0.9, n)), by=20)
-    violated(1 / n, float(bounds.chance_tail(0.9, n)), by=5)  # y along one of n axes, one of which is x's
+    violated(cosine(same, same) ** 2, float(dilution_variance(0, 0, n)), by=4.9)
+    violated(cosine(same, same), chance_cosine(n), by=2)
+    violated(1.0, float(chance_tail(0.9, n)), by=20)
+    violated(1 / n, float(chance_tail(0.9, n)), by=5)  # y along one of n axes, one of which is x's
 
 
 def test_d_the_slope_before_is_needed() -> None:
-    violated(1.0, float(bounds.revealed_slope_remainder(0, 1)), by=10)  # -x: g0.delta = -1, D2 = 0
+    violated(1.0, float(revealed_slope_remainder(0, 1)), by=10)  # -x: g0.delta = -1, D2 = 0
 
 
 def test_d_a_lipschitz_hessian_is_needed_on_the_whole_segment() -> None:
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2
-        violated(2 / 3 * x**2.5, float(bounds.revealed_slope_remainder(rho, x)), by=4)
-    violated(3 * (2 - 1) ** 2 * 2, float(bounds.revealed_slope_remainder(0, 2)), by=10)  # max(0, x - 1)^3
+        violated(2 / 3 * x**2.5, float(revealed_slope_remainder(rho, x)), by=4)
+    violated(3 * (2 - 1) ** 2 * 2, float(revealed_slope_remainder(0, 2)), by=10)  # max(0, x - 1)^3
 
 
 def test_d_curvature_on_s_and_nothing_else_is_needed() -> None:
     def claimed(delta: Array, upper: float = 1) -> float:
-        return float(bounds.revealed_cosine(AXIS.norms(delta)[0] / norm(delta), 1, upper))
+        return float(revealed_cosine(AXIS.norms(delta)[0] / norm(delta), 1, upper))
 
     saddle, delta = np.diag([1.0, -2]), np.ones(2)  # S is the plane
-    assert cosine(saddle @ delta, delta) < -0.3 < 0.9 < bounds.revealed_cosine(1, 1, 2)
+    assert cosine(saddle @ delta, delta) < -0.3 < 0.9 < revealed_cosine(1, 1, 2)
     leak, delta = np.ones((2, 2)), np.array([1, -0.9])
     violated(claimed(delta), cosine(leak @ delta, delta), by=14)
     bent, delta = np.diag([1.0, 100]), np.array([1, 0.1])
@@ -324,4 +333,4 @@ def test_d_a_stationary_start_and_a_quadratic_are_needed() -> None:
     one = np.ones(1)
     for slope in (-1 + 0.5, 1 - 3.0):  # -x + x^2/2 at 1/2, x^2/2 - x^3 at 1
         assert cosine(slope * one, one) == -1
-    equal(bounds.revealed_cosine(1, 1, 1), 1)
+    equal(revealed_cosine(1, 1, 1), 1)

@@ -88,8 +88,15 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.subspace import (
+    best_subspace_error,
+    least_damage_tail,
+    least_tail,
+    localisation_error,
+    localised_damage_error,
+    split_range,
+)
 
 SIZES = scales(0.1, 10.0)
 AXIS = Split(np.eye(2)[:, :1], np.eye(2)[:, 1:])
@@ -145,9 +152,9 @@ def test_a_holds(seed: int, d: int, p: float, q: float, bend: float) -> None:
     g, h = there.gradient(star), there.hessian(star)
     damage, second, inside = there(star + delta) - there(star), form(h, delta) / 2, form(h, within) / 2
     _, leak, h_perp = s.blocks(h)
-    holds(abs(second - inside), bounds.localisation_error(leak, h_perp, p, q))
+    holds(abs(second - inside), localisation_error(leak, h_perp, p, q))
     scale = abs(there(star)) + abs(there(star + delta)) + abs(inside)
-    holds(abs(damage - inside), bounds.localised_damage_error(norm(g), leak, h_perp, there.rho, p, q), scale)
+    holds(abs(damage - inside), localised_damage_error(norm(g), leak, h_perp, there.rho, p, q), scale)
 
 
 @given(eps=SIZES, leak=SIZES, h_perp=SIZES, rho=SIZES, p=SIZES, q=SIZES)
@@ -155,9 +162,9 @@ def test_a_is_tight(eps: float, leak: float, h_perp: float, rho: float, p: float
     h, delta = np.array([[1, leak], [leak, h_perp]]), np.array([p, q])
     inside, second = p**2 / 2, form(h, delta) / 2
     constants = AXIS.blocks(h)[1:]
-    reached(second - inside, float(bounds.localisation_error(*constants, p, q)), rel=1e-7)  # the difference cancels
+    reached(second - inside, float(localisation_error(*constants, p, q)), rel=1e-7)  # the difference cancels
     damage = eps * norm(delta) + second + rho / 6 * norm(delta) ** 3
-    reached(damage - inside, float(bounds.localised_damage_error(eps, *constants, rho, p, q)), rel=1e-7)
+    reached(damage - inside, float(localised_damage_error(eps, *constants, rho, p, q)), rel=1e-7)
 
 
 def test_b_holds(accept: Accept) -> None:
@@ -166,7 +173,7 @@ def test_b_holds(accept: Accept) -> None:
         values = generator.uniform(-0.2, 2, d)
         if accept.met(values.min() >= 0):
             h, s, delta = symmetric(generator, values), subspace(generator, d, d // 2), generator.standard_normal(d)
-            low, high = bounds.split_range(form(h, s.p @ delta) / 2, form(h, s.q @ delta) / 2)
+            low, high = split_range(form(h, s.p @ delta) / 2, form(h, s.q @ delta) / 2)
             second = form(h, delta) / 2
             holds([float(low), second], [second, float(high)])
 
@@ -174,7 +181,7 @@ def test_b_holds(accept: Accept) -> None:
 @given(x=SIZES, y=SIZES)
 def test_b_is_tight(x: float, y: float) -> None:
     h = np.ones((2, 2))
-    low, high = bounds.split_range(x**2 / 2, (3 * x + y) ** 2 / 2)
+    low, high = split_range(x**2 / 2, (3 * x + y) ** 2 / 2)
     reached(form(h, np.array([x, 3 * x + y])) / 2, float(high))
     reached(float(low), form(h, np.array([x, -3 * x - y])) / 2)
 
@@ -185,7 +192,7 @@ def test_c_holds_and_is_tight(seed: int, d: int) -> None:
     h = symmetric(generator, generator.uniform(-2, 2, d))
     values, vectors = np.linalg.eigh(h)
     for k in range(1, d):
-        least, best = bounds.best_subspace_error(values, k), vectors[:, np.argsort(-np.abs(values))[:k]]
+        least, best = best_subspace_error(values, k), vectors[:, np.argsort(-np.abs(values))[:k]]
         holds(least, [localisation(h, basis) for basis in around(generator, best)])
         reached(least, localisation(h, best))
 
@@ -196,7 +203,7 @@ def test_d_the_euclidean_tail_holds_and_is_tight(seed: int, d: int) -> None:
     deltas = generator.standard_normal((2 * d, d)) @ symmetric(generator, 10 ** generator.uniform(-1, 1, d))
     values, vectors = np.linalg.eigh(deltas.T @ deltas / len(deltas))
     for k in range(1, d):
-        least, best = float(bounds.least_tail(values, k)), vectors[:, d - k :]
+        least, best = float(least_tail(values, k)), vectors[:, d - k :]
         holds(least, [tail(deltas, basis) for basis in around(generator, best)])
         reached(least, tail(deltas, best))
 
@@ -210,7 +217,7 @@ def test_d_the_damage_tail_holds_and_is_tight(accept: Accept) -> None:
             h, root = v * values @ v.T, v * np.sqrt(values) @ v.T
             sigma = symmetric(generator, 10 ** generator.uniform(-1, 1, d))
             turned, vectors = np.linalg.eigh(root @ sigma @ root)
-            least, best = float(bounds.least_damage_tail(turned, k)), np.linalg.solve(root, vectors[:, d - k :])
+            least, best = float(least_damage_tail(turned, k)), np.linalg.solve(root, vectors[:, d - k :])
             holds(least, [damage_tail(h, sigma, basis) for basis in around(generator, best)])
             reached(least, damage_tail(h, sigma, best))
             delta, pi = generator.standard_normal(d), oblique(h, best)
@@ -226,16 +233,16 @@ def test_e_holds(seed: int, counts: tuple[int, int, int, int], size: float) -> N
     delta[shared], delta[alone] = unit(generator, len(shared)), size * unit(generator, len(alone))
     norms = norm(h[np.ix_(shared, alone)], 2), norm(h[np.ix_(alone, alone)], 2)
     inside = form(h[np.ix_(shared, shared)], delta[shared]) / 2
-    holds(abs(form(h, delta) / 2 - inside), bounds.localisation_error(*norms, 1, size))
+    holds(abs(form(h, delta) / 2 - inside), localisation_error(*norms, 1, size))
     read = np.isin(np.arange(d), np.concatenate([shared, unchanged]))
     only = np.where(np.outer(read, read), h, 0)
-    holds(abs(form(only, delta) / 2 - inside), bounds.localisation_error(0, 0, 1, size))
+    holds(abs(form(only, delta) / 2 - inside), localisation_error(0, 0, 1, size))
 
 
 @given(leak=SIZES, h_perp=SIZES, x=SIZES, y=SIZES)
 def test_e_is_tight(leak: float, h_perp: float, x: float, y: float) -> None:
     h, delta = np.array([[1, leak, 9], [leak, h_perp, -9], [9, -9, 9]]), np.array([x, y, 0])
-    reached(form(h, delta) / 2 - x**2 / 2, float(bounds.localisation_error(leak, h_perp, x, y)), rel=1e-7)
+    reached(form(h, delta) / 2 - x**2 / 2, float(localisation_error(leak, h_perp, x, y)), rel=1e-7)
 
 
 def test_f_holds_and_is_tight(accept: Accept) -> None:
@@ -243,7 +250,7 @@ def test_f_holds_and_is_tight(accept: Accept) -> None:
         d = int(generator.integers(2, 6))
         h, delta, k = generator.uniform(-0.2, 1, d), generator.standard_normal(d), int(generator.integers(1, d))
         if accept.met(h.min() >= 0):
-            least, errors = float(bounds.least_damage_tail(h * delta**2, k)), coordinate_errors(np.diag(h), delta, k)
+            least, errors = float(least_damage_tail(h * delta**2, k)), coordinate_errors(np.diag(h), delta, k)
             holds(least, errors)
             chosen = np.argsort(-h * delta**2)[k:]
             reached(least, float(h[chosen] @ delta[chosen] ** 2) / 2)
@@ -259,27 +266,27 @@ def test_f_the_general_problem_counts_edges(seed: int, d: int) -> None:
 
 
 def test_a_every_term_is_needed() -> None:
-    violated(0.9 * 0.1 + 0.1**2 / 2, float(bounds.localisation_error(0.0, 1.0, 1.0, 0.1)), by=15)
-    violated(form(np.eye(2), np.array([0, 1])) / 2, float(bounds.localisation_error(0.0, 0.0, 0.0, 1.0)), by=10)
-    violated(1.0, float(bounds.localised_damage_error(0.0, 0.0, 0.0, 0.0, 1.0, 0.0)), by=10)  # L = x
+    violated(0.9 * 0.1 + 0.1**2 / 2, float(localisation_error(0.0, 1.0, 1.0, 0.1)), by=15)
+    violated(form(np.eye(2), np.array([0, 1])) / 2, float(localisation_error(0.0, 0.0, 0.0, 1.0)), by=10)
+    violated(1.0, float(localised_damage_error(0.0, 0.0, 0.0, 0.0, 1.0, 0.0)), by=10)  # L = x
 
 
 def test_a_a_lipschitz_hessian_is_needed_on_the_whole_segment() -> None:
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2
-        violated(4 / 15 * x**2.5, float(bounds.localised_damage_error(0, 0, 0, rho, x, 0)), by=5)
-    violated(max(0.0, 2.0 - 1) ** 3, float(bounds.localised_damage_error(0, 0, 0, 0, 2, 0)), by=10)
+        violated(4 / 15 * x**2.5, float(localised_damage_error(0, 0, 0, rho, x, 0)), by=5)
+    violated(max(0.0, 2.0 - 1) ** 3, float(localised_damage_error(0, 0, 0, 0, 2, 0)), by=10)
 
 
 def test_b_a_positive_hessian_is_needed() -> None:
-    low, high = bounds.split_range(1 / 2, 1 / 2)
+    low, high = split_range(1 / 2, 1 / 2)
     violated(form(np.array([[1, 3], [3, 1]]), np.ones(2)) / 2, float(high), by=1.9)
     assert form(np.array([[1, -3], [-3, 1]]), np.ones(2)) / 2 <= float(low) - 1.9
 
 
 def test_c_the_order_by_size_is_needed() -> None:
     h, signed = np.diag([1.0, -5]), np.eye(2)[:, :1]
-    violated(localisation(h, signed), bounds.best_subspace_error([1, -5], 1), by=5)
+    violated(localisation(h, signed), best_subspace_error([1, -5], 1), by=5)
 
 
 def test_c_and_d_a_subspace_chosen_before_delta_is_needed() -> None:
@@ -287,17 +294,17 @@ def test_c_and_d_a_subspace_chosen_before_delta_is_needed() -> None:
     h, delta = symmetric(generator, [-2, -1, 1, 2]), unit(generator, 4)
     basis = delta[:, None]
     error = abs(form(h, delta) - form(h, basis @ basis.T @ delta))
-    violated(bounds.best_subspace_error([-2, -1, 1, 2], 1), error, by=1e9)
-    violated(float(bounds.least_tail(np.ones(4) / 4, 1)), tail(delta[None], basis), by=1e9)  # of random unit vectors
+    violated(best_subspace_error([-2, -1, 1, 2], 1), error, by=1e9)
+    violated(float(least_tail(np.ones(4) / 4, 1)), tail(delta[None], basis), by=1e9)  # of random unit vectors
 
 
 def test_d_the_named_subspace_is_needed() -> None:
     h, sigma = np.diag([0.001, 1]), np.diag([100.0, 1])
-    least = float(bounds.least_damage_tail(np.diag(h @ sigma), 1))
+    least = float(least_damage_tail(np.diag(h @ sigma), 1))
     violated(damage_tail(h, sigma, np.eye(2)[:, :1]), least, by=9)  # PCA
     reached(least, damage_tail(h, sigma, np.eye(2)[:, 1:]))
     deltas = np.diag(np.sqrt([200, 2]))  # the same second moment
-    violated(tail(deltas, np.eye(2)[:, 1:]), float(bounds.least_tail([100, 1], 1)), by=90)
+    violated(tail(deltas, np.eye(2)[:, 1:]), float(least_tail([100, 1], 1)), by=90)
 
 
 def test_d_the_h_orthogonal_projector_is_needed() -> None:
@@ -307,21 +314,21 @@ def test_d_the_h_orthogonal_projector_is_needed() -> None:
 
 def test_d_a_positive_hessian_is_needed() -> None:
     h, basis = np.diag([1.0, -1]), np.array([[1.0], [0.99]])
-    least = float(bounds.least_damage_tail([1, -1], 1))
+    least = float(least_damage_tail([1, -1], 1))
     violated(-damage_tail(h, np.eye(2), basis), -least, by=50)
 
 
 def test_e_a_hessian_on_the_routes_is_needed() -> None:
     h, sparse = np.array([[1, 0.9], [0.9, 1]]), np.array([1, 0.1])
-    violated(form(h, sparse) / 2 - 1 / 2, float(bounds.localisation_error(0.0, 1.0, 1.0, 0.1)), by=15)
-    violated(form(h, np.array([0, 1])) / 2, float(bounds.localisation_error(0.0, 0.0, 0.0, 1.0)), by=10)  # disjoint
+    violated(form(h, sparse) / 2 - 1 / 2, float(localisation_error(0.0, 1.0, 1.0, 0.1)), by=15)
+    violated(form(h, np.array([0, 1])) / 2, float(localisation_error(0.0, 0.0, 0.0, 1.0)), by=10)  # disjoint
 
 
 def test_f_a_diagonal_hessian_is_needed() -> None:
     h = np.array([[1, 0, 0], [0, 0.9, 0.9], [0, 0.9, 0.9]])
     errors = coordinate_errors(h, np.ones(3), 2)  # of {0, 1}, {0, 2}, {1, 2}
     violated(errors[0], errors[2], by=2)
-    violated(errors[0], float(bounds.least_damage_tail(np.diag(h), 2)), by=2)
+    violated(errors[0], float(least_damage_tail(np.diag(h), 2)), by=2)
 
 
 def test_f_a_positive_hessian_is_needed() -> None:

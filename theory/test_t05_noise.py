@@ -102,8 +102,21 @@ from theory.test_t05_refresh import (
     linear,
     step,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.refresh import (
+    gradient_dominated,
+    leak_of_angle,
+    leak_of_blocks,
+    least_recovered,
+    noisy_closed,
+    noisy_contraction,
+    noisy_step,
+    paper_contraction,
+    recovered_loss,
+    refreshed_loss,
+    smooth_descent,
+)
+from toymdrl.bounds.taylor import gradient_remainder
 
 # (e)
 
@@ -117,15 +130,15 @@ def test_e_holds(seed: int, d: int, tilt: float, share: float) -> None:
     split, invariant = Split(basis[:, :k], basis[:, k:]), Split(v[:, :k], v[:, k:])
     angle = np.arcsin(min(1.0, norm(v[:, k:].T @ split.inside, 2)))
     inside, leak, h_perp = split.blocks(h)
-    holds(leak, bounds.leak_of_angle(np.ptp(values), angle))
-    holds(leak, bounds.leak_of_blocks(inside, h_perp))
+    holds(leak, leak_of_angle(np.ptp(values), angle))
+    holds(leak, leak_of_blocks(inside, h_perp))
     # The paper's form is true if S is invariant, and else not for this delta.
     r = Refresh(there, np.zeros(d), invariant, unit(generator, d), share * 2 / sum(invariant.curvature(h)))
-    holds([r.leak, *r.p], [0.0, *bounds.paper_contraction(r.p[0], r.alpha, r.mu, r.t)], r.radius.max())
+    holds([r.leak, *r.p], [0.0, *paper_contraction(r.p[0], r.alpha, r.mu, r.t)], r.radius.max())
     outside = split.outside @ np.linalg.svd(split.inside.T @ h @ split.outside)[2][0]
     r = Refresh(there, np.zeros(d), split, outside, share * 2 / sum(split.curvature(h)))
     equal(r.p[1], r.alpha * leak, rel=1e-6)
-    violated(r.p[1], float(bounds.paper_contraction(r.p[0], r.alpha, r.mu, 1)), by=1e3)
+    violated(r.p[1], float(paper_contraction(r.p[0], r.alpha, r.mu, 1)), by=1e3)
 
 
 @given(spread=SIZES, phi=scales(1e-5, 1e-4), a=SIZES, b=SIZES)
@@ -134,16 +147,16 @@ def test_e_is_tight(spread: float, phi: float, a: float, b: float) -> None:
         x, y = np.cos(angle), np.sin(angle)
         rotated = Split(np.array([[x], [y]]), np.array([[-y], [x]]))
         _, leak, _ = rotated.blocks(np.diag([spread, 0.0]))
-        reached(leak, float(bounds.leak_of_angle(spread, angle)), rel=1e-7)
+        reached(leak, float(leak_of_angle(spread, angle)), rel=1e-7)
     inside, leak, h_perp = AXIS.blocks(np.outer([a, b], [a, b]))
-    reached(leak, float(bounds.leak_of_blocks(inside, h_perp)))
+    reached(leak, float(leak_of_blocks(inside, h_perp)))
 
 
 def test_e_equal_dimensions_and_a_positive_hessian_are_needed() -> None:
     rotated = Split(np.array([[1.0], [1]]) / np.sqrt(2), np.array([[-1.0], [1]]) / np.sqrt(2))
-    violated(rotated.blocks(np.diag([1.0, 0]))[1], float(bounds.leak_of_angle(1, 0)), by=1e9)  # in the plane: angle 0
+    violated(rotated.blocks(np.diag([1.0, 0]))[1], float(leak_of_angle(1, 0)), by=1e9)  # in the plane: angle 0
     inside, leak, h_perp = AXIS.blocks(INDEFINITE)
-    violated(leak, float(bounds.leak_of_blocks(inside, h_perp)), by=1e9)
+    violated(leak, float(leak_of_blocks(inside, h_perp)), by=1e9)
 
 
 # (f)
@@ -181,10 +194,10 @@ def test_f_holds(
     p, q = np.array([[rms(e @ basis) for e in errors] for basis in (r.split.inside, r.split.outside)])
     radius = np.array([np.mean(np.sum(e**2, axis=1) ** 2) ** 0.25 for e in errors])  # the root of m_t
     variance = max(np.sum((xi @ r.split.inside) ** 2, axis=1).max() for xi in noises)
-    remainder = bounds.gradient_remainder(r.rho, radius[:-1])
-    holds(p[1:], bounds.noisy_step(p[:-1], r.alpha, r.mu, r.leak * q[:-1], r.slope_in, remainder, variance))
+    remainder = gradient_remainder(r.rho, radius[:-1])
+    holds(p[1:], noisy_step(p[:-1], r.alpha, r.mu, r.leak * q[:-1], r.slope_in, remainder, variance))
     most = r.floor(np.maximum.accumulate(q[:-1]), np.maximum.accumulate(radius[:-1]))
-    holds(p, bounds.noisy_closed(p[0], r.alpha, r.mu, np.append(0, most), variance, r.t))
+    holds(p, noisy_closed(p[0], r.alpha, r.mu, np.append(0, most), variance, r.t))
 
 
 @given(seed=SEEDS, d=DIMENSIONS, slope=SLOPES, share=SHARES, noise=scales(1e-2, 10))
@@ -198,7 +211,7 @@ def test_f_holds_for_an_invariant_subspace(seed: int, d: int, slope: float, shar
     errors, noises = zip(*paths, strict=True)
     variance = max(np.sum((xi @ split.inside) ** 2, axis=1).max() for xi in noises)
     p = [rms(e @ split.inside) for e in errors]
-    holds(p, bounds.noisy_contraction(p[0], alpha, inside.min(), variance, np.arange(STEPS + 1)))
+    holds(p, noisy_contraction(p[0], alpha, inside.min(), variance, np.arange(STEPS + 1)))
 
 
 @given(mu=SIZES, leak=SIZES, a=SIZES, rho=SIZES, x=SIZES, y=SIZES, share=SHARES, noise=SIZES)
@@ -207,8 +220,8 @@ def test_f_one_step_is_tight(
 ) -> None:
     delta, alpha = np.array([x, y]), share / mu
     moved = step(delta, np.array([[mu, -leak], [-leak, 1]]), np.array([-a, 0]), rho, alpha)[0]
-    drift = bounds.gradient_remainder(rho, norm(delta))
-    bound = bounds.noisy_step(x, alpha, mu, leak * y, a, drift, noise**2)
+    drift = gradient_remainder(rho, norm(delta))
+    bound = noisy_step(x, alpha, mu, leak * y, a, drift, noise**2)
     reached(rms(np.array([[moved - alpha * noise], [moved + alpha * noise]])), float(bound))
 
 
@@ -220,16 +233,16 @@ def test_f_is_tight_for_all_t(mu: float, x: float, a: float, share: float, noise
         gradient, xi = linear(np.array([[mu]]), slope), np.array([noise])
         return rms(list(noisy(gradient, np.array([start]), alpha, lambda: xi, steps))[-1][0])
 
-    reached(root(x, 0, noise), float(bounds.noisy_contraction(x, alpha, mu, noise**2, steps)))
-    reached(root(0, 0, noise), float(bounds.noisy_closed(0, alpha, mu, 0, noise**2, steps)))
-    reached(root(x, -a, 0), float(bounds.noisy_closed(x, alpha, mu, a, 0, steps)))
+    reached(root(x, 0, noise), float(noisy_contraction(x, alpha, mu, noise**2, steps)))
+    reached(root(0, 0, noise), float(noisy_closed(0, alpha, mu, 0, noise**2, steps)))
+    reached(root(x, -a, 0), float(noisy_closed(x, alpha, mu, a, 0, steps)))
 
 
 def test_f_a_mean_of_zero_given_the_past_and_its_variance_are_needed() -> None:
     leaning = descend(lambda e: e + 1, 0.0, 0.1, 60)[-1]  # or - 1 for ever: the mean of the two is 0
-    for bound in (bounds.noisy_contraction(0, 0.1, 1, 1, 60), bounds.noisy_closed(0, 0.1, 1, 0, 1, 60)):
+    for bound in (noisy_contraction(0, 0.1, 1, 1, 60), noisy_closed(0, 0.1, 1, 0, 1, 60)):
         violated(abs(float(leaning)), float(bound), by=4)
-    second = bounds.noisy_step(0.1, 0.1, 1, 0, 0, 0, 1)  # after noise of 1, noise of 10
+    second = noisy_step(0.1, 0.1, 1, 0, 0, 0, 1)  # after noise of 1, noise of 10
     violated(float(np.hypot(0.9 * 0.1, 0.1 * 10)), float(second), by=5)
 
 
@@ -238,13 +251,13 @@ def test_f_the_fourth_moment_is_needed() -> None:
     then = e - (e - e**2 / 2)  # x^2/2 - x^3/6, alpha = 1
     p, then_p = (float(np.sqrt(weights @ x**2)) for x in (e, then))
     m = float(np.sqrt(weights @ e**4))
-    violated(then_p, float(bounds.noisy_step(p, 1, 1, 0, 0, p**2 / 2, 0)), by=9)
-    reached(then_p, float(bounds.noisy_step(p, 1, 1, 0, 0, m / 2, 0)))
+    violated(then_p, float(noisy_step(p, 1, 1, 0, 0, p**2 / 2, 0)), by=9)
+    reached(then_p, float(noisy_step(p, 1, 1, 0, 0, m / 2, 0)))
 
 
 def test_f_an_invariant_subspace_no_slope_and_a_quadratic_are_needed() -> None:
     def claimed(p: float) -> float:
-        return float(bounds.noisy_contraction(p, 0.5, 1, 0, 1))
+        return float(noisy_contraction(p, 0.5, 1, 0, 1))
 
     violated(0.5 * 0.5, claimed(0), by=1e9)  # H = [1, -.5; -.5, 1] from (0, 1)
     violated(0.5 * 0.1, claimed(0), by=1e9)  # x^2/2 + x/10 from 0
@@ -260,7 +273,7 @@ def test_g_holds(seed: int, d: int, leak: float, slope: float, bend: float, size
     losses = np.array([r.there(r.star + e) for e in r.e])
     constants = {"eps_g": norm(r.g), "upper": r.upper, "leak": r.leak, "h_perp": r.h_perp, "rho": r.rho}
     for p, q in ((r.p, r.q), r.comparison()):
-        holds(losses - r.there(r.star), bounds.refreshed_loss(p, q, **constants), np.abs(losses).max())
+        holds(losses - r.there(r.star), refreshed_loss(p, q, **constants), np.abs(losses).max())
 
 
 @given(seed=SEEDS, d=DIMENSIONS, leak=LEAKS, steps=st.integers(0, 9), alpha=st.floats(0.05, 1.5))
@@ -270,7 +283,7 @@ def test_g_the_recovered_loss_is_exact(seed: int, d: int, leak: float, steps: in
     last = descend(linear(h), delta, alpha, steps)[-1]
     values, vectors = np.linalg.eigh(h)
     recovered = (delta @ h @ delta - last @ h @ last) / 2
-    equal(bounds.recovered_loss(values, vectors.T @ delta, alpha, steps), recovered, scale=100 * last @ last)
+    equal(recovered_loss(values, vectors.T @ delta, alpha, steps), recovered, scale=100 * last @ last)
 
 
 def test_g_the_least_recovered_loss_holds(accept: Accept) -> None:
@@ -284,7 +297,7 @@ def test_g_the_least_recovered_loss_holds(accept: Accept) -> None:
             h, delta = coupled(generator, split, inside, outside, 0.0), unit(generator, d)
             last = descend(linear(h), delta, alpha, STEPS)[-1]
             within = split.p @ delta
-            bound = bounds.least_recovered(within @ h @ within / 2, alpha, inside.min(), STEPS)
+            bound = least_recovered(within @ h @ within / 2, alpha, inside.min(), STEPS)
             holds(bound, (delta @ h @ delta - last @ h @ last) / 2)
 
 
@@ -293,24 +306,24 @@ def test_g_is_tight(eps: float, upper: float, leak: float, h_perp: float, rho: f
     h, e = np.array([[upper, leak], [leak, h_perp]]), np.array([p, q])
     value = eps * norm(e) + e @ h @ e / 2 + rho / 6 * norm(e) ** 3
     constants = {"eps_g": eps, "upper": upper, "leak": leak, "h_perp": h_perp, "rho": rho}
-    reached(float(value), float(bounds.refreshed_loss(p, q, **constants)))
+    reached(float(value), float(refreshed_loss(p, q, **constants)))
 
 
 @given(mu=SIZES, x=SIZES, share=SHARES, steps=st.integers(1, 9))
 def test_g_the_least_recovered_loss_is_tight(mu: float, x: float, share: float, steps: int) -> None:
     inside, last = mu / 2 * x**2, float(descend(lambda e: mu * e, x, share / mu, steps)[-1])
-    reached(inside - mu / 2 * last**2, float(bounds.least_recovered(inside, share / mu, mu, steps)))
+    reached(inside - mu / 2 * last**2, float(least_recovered(inside, share / mu, mu, steps)))
 
 
 def test_g_every_term_and_assumption_is_needed() -> None:
     zero = dict.fromkeys(("eps_g", "upper", "leak", "h_perp", "rho"), 0.0)
     for name, value in {"eps_g": 2**0.5, "upper": 0.5, "leak": 1.0, "h_perp": 0.5, "rho": 2**1.5 / 6}.items():
-        reached(value, float(bounds.refreshed_loss(1, 1, **zero | {name: 1.0})))  # at (1, 1), each term alone
-        violated(value, float(bounds.refreshed_loss(1, 1, **zero)), by=1e9)
-    least = float(bounds.least_recovered(0.5, 0.5, 1, 4))
+        reached(value, float(refreshed_loss(1, 1, **zero | {name: 1.0})))  # at (1, 1), each term alone
+        violated(value, float(refreshed_loss(1, 1, **zero)), by=1e9)
+    least = float(least_recovered(0.5, 0.5, 1, 4))
     for h in ([[1, -1], [-1, 1]], [[1, 0], [0, 10]]):  # leak = 0; alpha H <= 2
         values, vectors = np.linalg.eigh(h)
-        assert bounds.recovered_loss(values, vectors.T @ np.ones(2), 0.5, 4) <= least - 0.49
+        assert recovered_loss(values, vectors.T @ np.ones(2), 0.5, 4) <= least - 0.49
 
 
 # (h)
@@ -333,35 +346,35 @@ def test_h_holds(accept: Accept) -> None:
         mu = (slopes**2 / 2 / gaps)[:-1].min()
         if accept.met(mu > 1e-3 * smooth):
             t = np.arange(STEPS + 1)
-            holds(gaps, bounds.smooth_descent(gaps[0], share / smooth, mu, smooth, t), gaps[0])
+            holds(gaps, smooth_descent(gaps[0], share / smooth, mu, smooth, t), gaps[0])
             if share <= 1:
-                holds(gaps, bounds.gradient_dominated(gaps[0], share / smooth, mu, t), gaps[0])
+                holds(gaps, gradient_dominated(gaps[0], share / smooth, mu, t), gaps[0])
 
 
 @given(steep=SIZES, x=SIZES, share=st.floats(0.05, 0.95), steps=st.integers(0, 9), width=SIZES)
 def test_h_is_tight(steep: float, x: float, share: float, steps: int, width: float) -> None:
     for alpha in (share / steep, (2 - share) / steep):
         last = float(descend(lambda e: steep * e, x, alpha, steps)[-1])
-        reached(steep / 2 * last**2, float(bounds.smooth_descent(steep / 2 * x**2, alpha, steep, steep, steps)))
+        reached(steep / 2 * last**2, float(smooth_descent(steep / 2 * x**2, alpha, steep, steep, steps)))
     # steep x^2/2 if x >= 0; it goes on down as -steep x^2/2 to -width, and up again: the minimum is -steep width^2.
     before, after = steep / 2 * x**2 + steep * width**2, steep * width**2
     mu = (steep * x) ** 2 / 2 / before
-    reached(after, float(bounds.gradient_dominated(before, 1 / steep, mu, 1)), rel=1e-7)
-    reached(after, float(bounds.smooth_descent(before, 1 / steep, mu, steep, 1)), rel=1e-7)
+    reached(after, float(gradient_dominated(before, 1 / steep, mu, 1)), rel=1e-7)
+    reached(after, float(smooth_descent(before, 1 / steep, mu, steep, 1)), rel=1e-7)
 
 
 def test_h_a_gradient_that_dominates_is_needed() -> None:
-    for bound in (bounds.gradient_dominated(1, 0.5, 0.5, 20), bounds.smooth_descent(1, 0.5, 0.5, 1, 20)):
+    for bound in (gradient_dominated(1, 0.5, 0.5, 20), smooth_descent(1, 0.5, 0.5, 1, 20)):
         violated(1.0, float(bound), by=100)  # the ledge of the last test, at 0
 
 
 def test_h_short_steps_are_needed() -> None:
-    violated((1 - 1.95) ** 2 / 2, float(bounds.gradient_dominated(1 / 2, 1.95, 0.1, 1)), by=1.1)
-    violated((1 - 2.1) ** 2 / 2, float(bounds.smooth_descent(1 / 2, 2.1, 0.1, 1, 1)), by=1.1)
+    violated((1 - 1.95) ** 2 / 2, float(gradient_dominated(1 / 2, 1.95, 0.1, 1)), by=1.1)
+    violated((1 - 2.1) ** 2 / 2, float(smooth_descent(1 / 2, 2.1, 0.1, 1, 1)), by=1.1)
 
 
 def test_h_a_lipschitz_gradient_is_needed() -> None:
     x, mu = 1e-4, 9 / 8  # (3/2)^2 |x| / 2 >= mu |x|^(3/2) up to 1
     after = abs(x - 0.1 * 1.5 * x**0.5) ** 1.5
-    violated(after, float(bounds.gradient_dominated(x**1.5, 0.1, mu, 1)), by=50)
-    violated(after, float(bounds.smooth_descent(x**1.5, 0.1, mu, 10, 1)), by=50)
+    violated(after, float(gradient_dominated(x**1.5, 0.1, mu, 1)), by=50)
+    violated(after, float(smooth_descent(x**1.5, 0.1, mu, 10, 1)), by=50)

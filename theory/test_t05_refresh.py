@@ -88,8 +88,9 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.refresh import paper_contraction, refresh_closed, refresh_path, refresh_step
+from toymdrl.bounds.taylor import gradient_remainder
 
 STEPS = 6
 LEAKS, SLOPES, BENDS, SIZES = scales(1e-3, 0.5), scales(1e-4, 0.3), scales(1e-3, 1), scales(1e-2, 1)
@@ -124,7 +125,7 @@ def lengths(split: Split, errors: Array) -> Array:
 
 def floor(leak: float, q: ArrayLike, slope: float, rho: float, radius: ArrayLike) -> Array:
     """leak q + ||P g|| + rho/2 R^2."""
-    return leak * np.asarray(q) + slope + bounds.gradient_remainder(rho, radius)
+    return leak * np.asarray(q) + slope + gradient_remainder(rho, radius)
 
 
 class Refresh:
@@ -145,7 +146,7 @@ class Refresh:
         """(b)."""
         constants = {"alpha": self.alpha, "mu": self.mu, "nu": self.nu, "leak": self.leak, "rho": self.rho}
         slopes = {"slope_in": self.slope_in, "slope_out": self.slope_out}
-        return bounds.refresh_path(self.p[0], self.q[0], len(self.e) - 1, **constants, **slopes)
+        return refresh_path(self.p[0], self.q[0], len(self.e) - 1, **constants, **slopes)
 
     def floor(self, q: ArrayLike, radius: ArrayLike) -> Array:
         """(c)'s, for these q and R."""
@@ -153,7 +154,7 @@ class Refresh:
 
     def closed(self, bound: ArrayLike) -> Array:
         """(c), for a floor."""
-        return bounds.refresh_closed(self.p[0], self.alpha, self.mu, bound, self.t)
+        return refresh_closed(self.p[0], self.alpha, self.mu, bound, self.t)
 
 
 def coupled(generator: Generator, split: Split, inside: Array, outside: Array, leak: float) -> Array:
@@ -189,11 +190,11 @@ def anyhow(generator: Generator, slope: float = 0.1, bend: float = 0.3) -> Refre
 def test_a_b_and_c_hold(seed: int, d: int, leak: float, slope: float, bend: float, size: float, share: float) -> None:
     r = drawn(default_rng(seed), d, leak=leak, slope=slope, bend=bend, size=size, share=share)
     before, p, q, radius = r.e[:-1], r.p[:-1], r.q[:-1], r.radius[:-1]
-    remainder = bounds.gradient_remainder(r.rho, radius)
-    holds(r.p[1:], bounds.refresh_step(p, r.alpha, r.mu, r.leak * q, r.slope_in, remainder))  # (a)
+    remainder = gradient_remainder(r.rho, radius)
+    holds(r.p[1:], refresh_step(p, r.alpha, r.mu, r.leak * q, r.slope_in, remainder))  # (a)
     bent = np.array([r.there.gradient(r.star + e) - r.g - r.h @ e for e in before])
     leaked, drift = (np.linalg.norm(x @ r.split.inside, axis=1) for x in (before @ r.split.q @ r.h, bent))
-    holds(r.p[1:], bounds.refresh_step(p, r.alpha, r.mu, leaked, r.slope_in, drift))
+    holds(r.p[1:], refresh_step(p, r.alpha, r.mu, leaked, r.slope_in, drift))
     p_most, q_most = r.comparison()
     holds([r.p, r.q], [p_most, q_most])  # (b)
     most = r.floor(np.maximum.accumulate(q), np.maximum.accumulate(radius))
@@ -217,7 +218,7 @@ def test_b_holds_while_the_balls_are_in_the_region(accept: Accept) -> None:
         slopes = dict(zip(("slope_in", "slope_out"), split.norms(g), strict=True))
         rho = reach * c * norm(a) ** 4  # no further from theta* than `reach`
         p, q = split.norms(start)
-        path = bounds.refresh_path(p, q, STEPS, alpha=alpha, rho=rho, **constants, **slopes)
+        path = refresh_path(p, q, STEPS, alpha=alpha, rho=rho, **constants, **slopes)
         if accept.met(np.hypot(*path)[:-1].max() <= reach):
             errors = descend(partial(quartic, g, h, c, a), start, alpha, STEPS)
             holds(lengths(split, errors), path)
@@ -246,7 +247,7 @@ def test_c_the_slower_rate_holds(accept: Accept) -> None:
         q, rate = r.q[:-1].max(), r.mu - r.rho / 2 * r.p[0]
         bound = r.floor(q, q)
         if accept.met(rate > 0 and bound <= rate * r.p[0]):
-            holds(r.p, bounds.refresh_closed(r.p[0], r.alpha, rate, bound, r.t))
+            holds(r.p, refresh_closed(r.p[0], r.alpha, rate, bound, r.t))
 
 
 def test_d_holds(accept: Accept) -> None:
@@ -254,7 +255,7 @@ def test_d_holds(accept: Accept) -> None:
         r = anyhow(generator, bend=0.1)
         kappa = float((r.floor(r.q, r.radius)[:-1] / r.p[:-1]).max())
         if accept.met(kappa < r.mu):
-            holds(r.p, bounds.paper_contraction(r.p[0], r.alpha, r.mu - kappa, r.t))
+            holds(r.p, paper_contraction(r.p[0], r.alpha, r.mu - kappa, r.t))
 
 
 def averaged(r: Refresh, e: Array) -> Array:
@@ -280,13 +281,13 @@ def test_i_holds(accept: Accept) -> None:
         nu, slopes = max(factor(s, h, r.alpha) for h in hs), {"slope_in": r.slope_in, "slope_out": r.slope_out}
         if accept.met(mu > 0 and r.alpha * (mu + max(uppers)) <= 2):
             p, q = r.p[:-1], r.q[:-1]
-            holds(r.p[1:], bounds.refresh_step(p, r.alpha, mu, leaks * q, r.slope_in, 0))
+            holds(r.p[1:], refresh_step(p, r.alpha, mu, leaks * q, r.slope_in, 0))
             constants = {"alpha": r.alpha, "mu": mu, "leak": leaks.max(), "nu": nu, "rho": 0.0}
-            holds([r.p, r.q], bounds.refresh_path(r.p[0], r.q[0], STEPS, **constants, **slopes))
+            holds([r.p, r.q], refresh_path(r.p[0], r.q[0], STEPS, **constants, **slopes))
             bound = floor(leaks.max(), q.max(), r.slope_in, 0, 0)
-            holds(r.p, bounds.refresh_closed(r.p[0], r.alpha, mu, bound, r.t))
+            holds(r.p, refresh_closed(r.p[0], r.alpha, mu, bound, r.t))
             kappa = ((leaks * q + r.slope_in) / p).max()
-            holds(r.p, bounds.paper_contraction(r.p[0], r.alpha, mu - kappa, r.t))
+            holds(r.p, paper_contraction(r.p[0], r.alpha, mu - kappa, r.t))
 
 
 def met(r: Refresh, h: Array, e: Array) -> dict[str, float]:
@@ -305,14 +306,14 @@ def test_i_holds_along_each_direction(
     assume(min((r.p / r.radius).min(), (r.q / r.radius).min()) > 1e-3)  # else they are not measured well
     each = [met(r, averaged(r, e), e) for e in r.e[:-1]]
     mu, leaks, nu, back = (np.array([m[name] for m in each]) for name in ("mu", "leak", "nu", "leak_back"))
-    holds(r.p[1:], bounds.refresh_step(r.p[:-1], r.alpha, mu, leaks * r.q[:-1], r.slope_in, 0), r.radius.max())
+    holds(r.p[1:], refresh_step(r.p[:-1], r.alpha, mu, leaks * r.q[:-1], r.slope_in, 0), r.radius.max())
     constants = {"mu": mu.min(), "leak": leaks.max(), "nu": nu.max(), "leak_back": back.max(), "rho": 0.0}
     slopes = {"slope_in": r.slope_in, "slope_out": r.slope_out}
-    path = bounds.refresh_path(r.p[0], r.q[0], STEPS, alpha=r.alpha, **constants, **slopes)
+    path = refresh_path(r.p[0], r.q[0], STEPS, alpha=r.alpha, **constants, **slopes)
     holds([r.p, r.q], path, r.radius.max())
     if mu.min() > 0:
         bound = (leaks * r.q[:-1]).max() + r.slope_in
-        holds(r.p, bounds.refresh_closed(r.p[0], r.alpha, mu.min(), bound, r.t))
+        holds(r.p, refresh_closed(r.p[0], r.alpha, mu.min(), bound, r.t))
 
 
 def step(delta: Array, h: Array, slope: Array, rho: float, alpha: float, along: complex = 1) -> Array:
@@ -331,10 +332,10 @@ def test_a_b_and_c_are_tight_in_one_step(
     for bend in (-1, 0, 1):  # of the complement
         h = np.array([[mu, -leak], [-leak, bend * mu]])
         p, q = (step(delta, h, slope, rho, alpha, along)[i] for i, along in enumerate((1, 1j)))
-        reached(p, float(bounds.refresh_step(x, alpha, mu, leak * y, a, bounds.gradient_remainder(rho, norm(delta)))))
-        reached(p, float(bounds.refresh_closed(x, alpha, mu, floor(leak, y, a, rho, norm(delta)), 1)))
+        reached(p, float(refresh_step(x, alpha, mu, leak * y, a, gradient_remainder(rho, norm(delta)))))
+        reached(p, float(refresh_closed(x, alpha, mu, floor(leak, y, a, rho, norm(delta)), 1)))
         constants = {"mu": mu, "leak": leak, "nu": factor(AXIS, h, alpha), "slope_in": a, "slope_out": 3 * a}
-        p_most, q_most = bounds.refresh_path(x, y, 1, alpha=alpha, rho=rho, **constants)
+        p_most, q_most = refresh_path(x, y, 1, alpha=alpha, rho=rho, **constants)
         reached(p, p_most[1])
         reached(q, q_most[1])
         # The slower rate: c <= m p_0 with these.
@@ -343,7 +344,7 @@ def test_a_b_and_c_are_tight_in_one_step(
         rate, bound = mu - rho2 / 2 * x, floor(leak2, y2, a2, rho2, y2)
         assert bound <= rate * x
         p = step(np.array([x, y2]), h, np.array([-a2, 0]), rho2, alpha)[0]
-        reached(p, float(bounds.refresh_closed(x, alpha, rate, bound, 1)))
+        reached(p, float(refresh_closed(x, alpha, rate, bound, 1)))
 
 
 @given(mu=SIZES, leak=SIZES, a=SIZES, share=SHARES, bend=st.floats(-1, 1), steps=st.integers(0, 8))
@@ -351,13 +352,13 @@ def test_b_c_and_d_are_tight_for_all_t(mu: float, leak: float, a: float, share: 
     alpha, h = share / mu, np.array([[mu, -leak], [-leak, bend * mu]])
     path = descend(linear(h, -a, -2 * a), [1.0, 2.0], alpha, steps)
     constants = {"mu": mu, "leak": leak, "nu": factor(AXIS, h, alpha), "slope_in": a, "slope_out": 2 * a, "rho": 0.0}
-    equal(path.T, bounds.refresh_path(1, 2, steps, alpha=alpha, **constants))  # (b)
+    equal(path.T, refresh_path(1, 2, steps, alpha=alpha, **constants))  # (b)
     x = descend(lambda e: mu * e - a, 1.0, alpha, steps)[-1]
-    reached(float(x), float(bounds.refresh_closed(1, alpha, mu, a, steps)))  # (c)
+    reached(float(x), float(refresh_closed(1, alpha, mu, a, steps)))  # (c)
     values, vectors = np.linalg.eigh(h)
     p, q = np.abs(vectors[:, 0])
     last = descend(linear(h), [p, q], alpha, steps)[-1]
-    reached(last[0], float(bounds.paper_contraction(p, alpha, mu - leak * q / p, steps)), rel=1e-7)  # (d)
+    reached(last[0], float(paper_contraction(p, alpha, mu - leak * q / p, steps)), rel=1e-7)  # (d)
     equal(values[0], mu - leak * q / p, rel=1e-7, scale=1e3 * mu)
 
 
@@ -370,17 +371,17 @@ def test_c_is_tight_at_the_floor(
     mu, h_perp = bound / x, 1.0
     h, slope = np.array([[mu, -leak], [-leak, h_perp]]), np.array([-a, leak * x - h_perp * y])
     equal(step(delta, h, slope, rho, share / mu), delta)  # stationary, so that p_t = x
-    reached(x, float(bounds.refresh_closed(x, share / mu, mu, bound, steps)))
+    reached(x, float(refresh_closed(x, share / mu, mu, bound, steps)))
 
 
 @given(mu=SIZES, drift=SHARES, x=SIZES, q=SIZES, back=SIZES, nu=SIZES, share=SHARES)
 def test_i_is_tight(mu: float, drift: float, x: float, q: float, back: float, nu: float, share: float) -> None:
     alpha, rho = share / mu, drift * mu / x
     moved = x - alpha * (mu * x - rho / 2 * x**2)
-    reached(moved, float(bounds.refresh_step(x, alpha, mu - rho / 2 * x, 0, 0, 0)))
+    reached(moved, float(refresh_step(x, alpha, mu - rho / 2 * x, 0, 0, 0)))
     h = np.array([[mu, -back, 0], [-back, 0, -nu / alpha], [0, -nu / alpha, 1 / alpha]])
     e = np.array([x, 0, q])
-    p_most, q_most = bounds.refresh_path(
+    p_most, q_most = refresh_path(
         x, q, 1, alpha=alpha, mu=mu, nu=nu, leak=0, slope_in=0, slope_out=0, rho=0, leak_back=back
     )
     last = e - alpha * h @ e
@@ -394,9 +395,9 @@ INDEFINITE = np.array([[1.0, -0.3], [-0.3, 0]])
 
 def test_a_and_the_papers_form_every_assumption_is_needed() -> None:
     def claimed(p: float, alpha: float = 0.5, mu: float = 1.0) -> float:
-        return float(bounds.refresh_step(p, alpha, mu, 0, 0, 0))
+        return float(refresh_step(p, alpha, mu, 0, 0, 0))
 
-    equal(claimed(1), bounds.paper_contraction(1, 0.5, 1, 1))
+    equal(claimed(1), paper_contraction(1, 0.5, 1, 1))
     violated(descend(linear(COUPLED), [0.0, 1.0], 0.5, 1)[1, 0], claimed(0), by=1e9)  # the leak
     violated(abs(0 - 0.5 * 0.1), claimed(0), by=1e9)  # the slope: x^2/2 + x/10
     violated(1 - 0.5 * (1 - 1 / 2), claimed(1), by=1.4)  # rho: x^2/2 - x^3/6
@@ -408,7 +409,7 @@ def test_a_and_the_papers_form_every_assumption_is_needed() -> None:
 def test_b_what_makes_the_complement_grow_is_needed() -> None:
     def claimed(p: float, q: float, nu: float) -> float:
         constants = {"leak": 0.0, "slope_in": 0.0, "slope_out": 0.0, "rho": 0.0}
-        return float(bounds.refresh_path(p, q, 1, alpha=0.5, mu=1.0, nu=nu, **constants)[1][1])
+        return float(refresh_path(p, q, 1, alpha=0.5, mu=1.0, nu=nu, **constants)[1][1])
 
     violated(1 + 0.5, claimed(0, 1, nu=0.5), by=2.9)  # H = diag(1, -1) has nu = 3/2, not |1 - alpha|
     violated(0.5 * 0.5, claimed(1, 0, nu=0.5), by=1e9)  # H = [1, -.5; -.5, 1]
@@ -418,12 +419,12 @@ def test_b_what_makes_the_complement_grow_is_needed() -> None:
 def test_c_bounds_of_the_whole_path_are_needed() -> None:
     p = descend(linear(INDEFINITE), [1.0, 0.0], 0.5, 200)[-1, 0]
     equal(p, 245, rel=0.01)
-    violated(p, float(bounds.refresh_closed(1, 0.5, 1, floor(0.3, 0, 0, 0, 1), 200)), by=1e6)
+    violated(p, float(refresh_closed(1, 0.5, 1, floor(0.3, 0, 0, 0, 1), 200)), by=1e6)
 
 
 def test_c_a_convex_loss_a_minimum_and_short_steps_are_needed() -> None:
     def claimed(leak: float, delta: float, steps: int) -> float:
-        return float(bounds.refresh_closed(0, 0.5, 1, floor(leak, delta, 0, 0, delta), steps))
+        return float(refresh_closed(0, 0.5, 1, floor(leak, delta, 0, 0, delta), steps))
 
     p = descend(linear(INDEFINITE), [0.0, 1.0], 0.5, 200)[-1, 0]
     violated(p, claimed(0.3, 1, 200), by=100)
@@ -436,14 +437,14 @@ def test_c_a_convex_loss_a_minimum_and_short_steps_are_needed() -> None:
 
 def test_c_a_floor_below_the_start_is_needed_for_the_slower_rate() -> None:
     x = float(descend(lambda e: e - 0.6 - e**2 / 2, 0.0, 0.5, 25)[-1])
-    violated(x, float(bounds.refresh_closed(0, 0.5, 1, 0.6, 25)), by=2)
+    violated(x, float(refresh_closed(0, 0.5, 1, 0.6, 25)), by=2)
 
 
 def test_d_the_relative_bound_is_needed_on_the_whole_path() -> None:
     x = float(descend(lambda e: e - 0.1, 1.0, 0.5, 30)[-1])
-    violated(x, float(bounds.paper_contraction(1, 0.5, 1 - 0.1, 30)), by=1e6)
+    violated(x, float(paper_contraction(1, 0.5, 1 - 0.1, 30)), by=1e6)
 
 
 def test_i_the_average_is_needed() -> None:
-    violated(1 - 0.4 * (1 - 1 / 2), float(bounds.refresh_step(1, 0.4, 1, 0, 0, 0)), by=1.3)
-    violated(1 - 0.4 * (1 + 1 / 2), float(bounds.refresh_step(1, 0.4, 2, 0, 0, 0)), by=1.9)
+    violated(1 - 0.4 * (1 - 1 / 2), float(refresh_step(1, 0.4, 1, 0, 0, 0)), by=1.3)
+    violated(1 - 0.4 * (1 + 1 / 2), float(refresh_step(1, 0.4, 2, 0, 0, 0)), by=1.9)

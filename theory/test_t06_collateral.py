@@ -78,8 +78,17 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.collateral import (
+    best_refresh_steps,
+    collateral,
+    displacement,
+    gain_range,
+    least_gain,
+    noise_collateral,
+    partial_refresh,
+    selectivity,
+)
 
 STEPS = st.integers(1, 20)
 
@@ -99,14 +108,14 @@ def test_a_holds(seed: int, d: int, steps: int, share: float, bend: float) -> No
     start, alpha = generator.standard_normal(d), share / there.smooth
     end = refresh(there.gradient, start, alpha, steps)
     gained = there(start) - there(end)
-    holds(norm(end - start), bounds.displacement(gained, alpha, there.smooth, steps), norm(end) ** 2)
+    holds(norm(end - start), displacement(gained, alpha, there.smooth, steps), norm(end) ** 2)
 
 
 @given(h=scales(0.1, 10), share=st.floats(0.05, 1.95), x=scales(1e-2, 5))
 def test_a_is_tight(h: float, share: float, x: float) -> None:
     alpha = share / h
     gained = h / 2 * x**2 * (1 - (1 - share) ** 2)
-    reached(share * x, float(bounds.displacement(gained, alpha, h, 1)))
+    reached(share * x, float(displacement(gained, alpha, h, 1)))
 
 
 def constants(split: Split, g: Array, h: Array) -> dict[str, float]:
@@ -123,7 +132,7 @@ def test_b_holds(seed: int, d: int, step: float, bend: float) -> None:
     split = subspace(generator, d, int(generator.integers(1, d)))
     change, scale = there(start + u) - there(start), abs(there(start + u)) + abs(there(start))
     c = constants(split, there.gradient(start), there.hessian(start))
-    holds(abs(change), bounds.collateral(*split.norms(u), **c, rho=there.rho), scale)
+    holds(abs(change), collateral(*split.norms(u), **c, rho=there.rho), scale)
 
 
 @given(g=st.tuples(scales(0.01, 3), scales(0.01, 3)), i=scales(0.01, 3), a=scales(0.01, 3), o=scales(0.01, 3))
@@ -131,7 +140,7 @@ def test_b_is_tight(g: tuple[float, float], i: float, a: float, o: float) -> Non
     h, u, rho = np.array([[i, a], [a, o]]), np.array([0.7, 0.4]), 0.9
     split = Split(np.eye(2)[:, :1], np.eye(2)[:, 1:])
     change = g @ u + u @ h @ u / 2 + rho / 6 * norm(u) ** 3  # ||x||^3 has a Hessian of slope 6
-    reached(float(change), float(bounds.collateral(*split.norms(u), **constants(split, np.array(g), h), rho=rho)))
+    reached(float(change), float(collateral(*split.norms(u), **constants(split, np.array(g), h), rho=rho)))
 
 
 class Invariant:
@@ -158,11 +167,11 @@ def test_c_holds(seed: int, d: int, steps: int, bend: float) -> None:
     gained, change, u = case.refreshed(steps)
     assert norm(case.split.outside.T @ u) < 1e-12
     mu, slope = case.values.min(), float(case.a.gradient(case.delta) @ u)
-    holds(bounds.least_gain(mu, norm(u)), gained, case.a(case.delta))
-    low, high = bounds.gain_range(slope)
+    holds(least_gain(mu, norm(u)), gained, case.a(case.delta))
+    low, high = gain_range(slope)
     holds([float(low), gained], [gained, float(high)], case.a(case.delta))
     c = constants(case.split, case.c.gradient(case.delta), case.c.hessian(case.delta))
-    bound = bounds.selectivity(gained, c["slope_in"], c["inside"], mu, case.c.rho)
+    bound = selectivity(gained, c["slope_in"], c["inside"], mu, case.c.rho)
     scale = abs(case.c(case.delta)) + 1
     holds(bound * (abs(change) - 1e-13 * scale), gained, case.a(case.delta))
 
@@ -170,12 +179,12 @@ def test_c_holds(seed: int, d: int, steps: int, bend: float) -> None:
 @given(mu=scales(0.1, 10), x=scales(1e-2, 5), gc=scales(1e-2, 10), hc=scales(1e-2, 10), rho=scales(1e-2, 10))
 def test_c_is_tight(mu: float, x: float, gc: float, hc: float, rho: float) -> None:
     gained = mu / 2 * x**2  # a full refresh
-    reached(float(bounds.least_gain(mu, x)), gained)
-    reached(float(bounds.gain_range(mu * x * x)[0]), gained)
-    reached(gained / (gc * x + hc / 2 * x**2 + rho / 6 * x**3), float(bounds.selectivity(gained, gc, hc, mu, rho)))
+    reached(float(least_gain(mu, x)), gained)
+    reached(float(gain_range(mu * x * x)[0]), gained)
+    reached(gained / (gc * x + hc / 2 * x**2 + rho / 6 * x**3), float(selectivity(gained, gc, hc, mu, rho)))
     short = 1e-6 / mu  # after which 1 - x^2 = 2 (1 - x) to leading order
     left = 1 - short * mu
-    reached(mu / 2 * x**2 * (1 - left**2), float(bounds.gain_range(mu * x * x * (1 - left))[1]), rel=1e-5)
+    reached(mu / 2 * x**2 * (1 - left**2), float(gain_range(mu * x * x * (1 - left))[1]), rel=1e-5)
 
 
 def test_c_starts_at_the_ratio_of_gradients(accept: Accept) -> None:
@@ -195,17 +204,17 @@ def test_d_holds_and_is_tight(ha: float, hb: float, p: float) -> None:
     best = ha / (ha + hb)
     shares = np.linspace(0, 2, 401)
     totals = -(ha * (1 - shares) ** 2 + hb * shares**2 - ha) * p**2 / 2
-    equal(bounds.partial_refresh(shares, ha, hb, p), totals, scale=(ha + hb) * p**2)
+    equal(partial_refresh(shares, ha, hb, p), totals, scale=(ha + hb) * p**2)
     clear = (shares > 0) & (abs(shares - 2 * best) > 1e-6)  # of the ends, where the sign is rounding
     assert np.all((totals > 0)[clear] == (shares < 2 * best)[clear])
-    reached(float(bounds.partial_refresh(best, ha, hb, p)), p**2 / 2 * ha**2 / (ha + hb))
-    holds(totals, bounds.partial_refresh(best, ha, hb, p))
+    reached(float(partial_refresh(best, ha, hb, p)), p**2 / 2 * ha**2 / (ha + hb))
+    holds(totals, partial_refresh(best, ha, hb, p))
     alpha = 0.3 / ha
-    steps = float(bounds.best_refresh_steps(ha, hb, alpha))
+    steps = float(best_refresh_steps(ha, hb, alpha))
     equal(1 - (1 - alpha * ha) ** steps, best)
     # Among whole numbers of steps, the best is beside it.
     counts = np.arange(0, int(steps) + 50)
-    whole = int(np.argmax(bounds.partial_refresh(1 - (1 - alpha * ha) ** counts, ha, hb, p)))
+    whole = int(np.argmax(partial_refresh(1 - (1 - alpha * ha) ** counts, ha, hb, p)))
     assert abs(whole - steps) < 1
 
 
@@ -227,7 +236,7 @@ def test_e_is_exact(seed: int, d: int, steps: int, alpha: float, size: float) ->
     a, hc = quadratic(split.p), symmetric(generator, generator.uniform(-1, 2, d))
     c, xi = quadratic(hc, generator.standard_normal(d)), size * split.q @ generator.standard_normal(d)
     added = noisy(a, c, generator.standard_normal(d), xi, alpha, steps)
-    equal(added, bounds.noise_collateral(alpha, steps, xi @ hc @ xi), scale=100 * (1 + steps * alpha * norm(xi)) ** 2)
+    equal(added, noise_collateral(alpha, steps, xi @ hc @ xi), scale=100 * (1 + steps * alpha * norm(xi)) ** 2)
 
 
 def test_a_step_below_two_over_the_smoothness_is_needed_in_a() -> None:
@@ -238,62 +247,62 @@ def test_a_step_below_two_over_the_smoothness_is_needed_in_a() -> None:
     assert 3.0 / (1 - 3.0 / 2) * gained < 0  # what the root would be taken of
     almost = 1.999  # and with a smoothness that is too small, the bound is too
     there = (1 - almost) ** 2 / 2
-    violated(almost, float(bounds.displacement(0.5 - there, almost, 0.1, 1)), by=2)
+    violated(almost, float(displacement(0.5 - there, almost, 0.1, 1)), by=2)
 
 
 def test_a_lipschitz_gradient_is_needed_in_a() -> None:
     x = 0.0057  # |x|^(3/2), with alpha = 0.1 and 10 for a smoothness that it does not have
     end = x - 0.1 * 1.5 * x**0.5
-    violated(x - end, float(bounds.displacement(x**1.5 - abs(end) ** 1.5, 0.1, 10, 1)), by=8)
+    violated(x - end, float(displacement(x**1.5 - abs(end) ** 1.5, 0.1, 10, 1)), by=8)
 
 
 def test_a_short_step_is_needed_in_c() -> None:
     gained, u = 1 / 2 - 0.5**2 / 2, 1.5  # x^2/2 from 1 with alpha = 1.5
-    violated(float(bounds.least_gain(1.0, u)), gained, by=2.9)
-    violated(float(bounds.gain_range(-1.5)[0]), gained, by=1.9)
+    violated(float(least_gain(1.0, u)), gained, by=2.9)
+    violated(float(gain_range(-1.5)[0]), gained, by=1.9)
 
 
 def test_a_quadratic_is_needed_in_c() -> None:
-    violated(float(bounds.least_gain(1.0, 1.0)), 1 / 2 - 1 / 6, by=1.4)  # x^2/2 - x^3/6, refreshed from 1 to 0
+    violated(float(least_gain(1.0, 1.0)), 1 / 2 - 1 / 6, by=1.4)  # x^2/2 - x^3/6, refreshed from 1 to 0
 
 
 def test_a_displacement_inside_is_needed_in_c() -> None:
     a, c, delta = quadratic(np.eye(2)), quadratic(np.zeros((2, 2)), np.array([0.1, -10])), np.ones(2)
     end = refresh(a.gradient, delta, 0.5, 40)
     gained, cost = a(delta) - a(end), c(end) - c(delta)
-    violated(cost, gained / float(bounds.selectivity(gained, 0.1, 0.0, 1.0, 0.0)), by=60)  # S is the first axis
+    violated(cost, gained / float(selectivity(gained, 0.1, 0.0, 1.0, 0.0)), by=60)  # S is the first axis
 
 
 def test_limited_collateral_is_an_assumption_about_the_other_domain() -> None:
     gained, cost = 0.5, 10.0  # x^2/2 against -10 x
-    reached(gained / cost, float(bounds.selectivity(gained, 10.0, 0.0, 1.0, 0.0)))
+    reached(gained / cost, float(selectivity(gained, 10.0, 0.0, 1.0, 0.0)))
     violated(cost, gained, by=20)
 
 
 def test_every_term_of_c_is_needed_in_b() -> None:
     zero = dict.fromkeys(["slope_in", "slope_out", "inside", "across", "outside", "rho"], 0.0)
     for name, change in {"slope_in": 1.0, "slope_out": 1.0, "inside": 0.5, "across": 1.0, "outside": 0.5}.items():
-        violated(change, float(bounds.collateral(1.0, 1.0, **zero)), by=10)
-        reached(change, float(bounds.collateral(1.0, 1.0, **(zero | {name: 1.0}))))
+        violated(change, float(collateral(1.0, 1.0, **zero)), by=10)
+        reached(change, float(collateral(1.0, 1.0, **(zero | {name: 1.0}))))
 
 
 def test_a_lipschitz_hessian_is_needed_in_b_on_the_whole_segment() -> None:
     zero = dict.fromkeys(["slope_in", "slope_out", "inside", "across", "outside"], 0.0)
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2
-        violated(4 / 15 * x**2.5, float(bounds.collateral(x, 0.0, **zero, rho=rho)), by=5)
-    violated(max(0.0, 2.0 - 1) ** 3, float(bounds.collateral(2.0, 0.0, **zero, rho=0.0)), by=1e9)
+        violated(4 / 15 * x**2.5, float(collateral(x, 0.0, **zero, rho=rho)), by=5)
+    violated(max(0.0, 2.0 - 1) ** 3, float(collateral(2.0, 0.0, **zero, rho=0.0)), by=1e9)
 
 
 def test_every_assumption_is_needed_in_e() -> None:
     xi, flat = np.array([0.0, 1]), quadratic(np.diag([1.0, 0]))
-    claimed = float(bounds.noise_collateral(0.5, 4, 1.0))  # C = y^2/2
+    claimed = float(noise_collateral(0.5, 4, 1.0))  # C = y^2/2
     square = quadratic(np.diag([0.0, 1]))
     reached(noisy(flat, square, np.ones(2), xi, 0.5, 4), claimed)
     violated(claimed, noisy(quadratic(np.eye(2)), square, np.ones(2), xi, 0.5, 4), by=2)  # A sees y
     violated(
         noisy(flat, lambda x: float(x[1] ** 4), np.zeros(2), xi, 0.5, 4),
-        float(bounds.noise_collateral(0.5, 4, 0)),
+        float(noise_collateral(0.5, 4, 0)),
         by=1e9,
     )
     leaning = refresh(lambda x: flat.gradient(x) + xi, np.zeros(2), 0.5, 4)
@@ -301,8 +310,8 @@ def test_every_assumption_is_needed_in_e() -> None:
 
 
 def test_a_full_refresh_can_be_bad_and_b_must_be_stationary() -> None:
-    equal(bounds.partial_refresh(1.0, 1.0, 3.0, 1.0), 0.5 - 1.5)
+    equal(partial_refresh(1.0, 1.0, 3.0, 1.0), 0.5 - 1.5)
     # With a slope of B along the way back, less is better: -(L_A + L_B) = parabola - slope s.
     shares = np.linspace(0, 1, 1001)
-    best = shares[np.argmax(bounds.partial_refresh(shares, 1.0, 1.0, 1.0) - 0.5 * shares)]
+    best = shares[np.argmax(partial_refresh(shares, 1.0, 1.0, 1.0) - 0.5 * shares)]
     assert best < 0.6 * 0.5

@@ -99,8 +99,20 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.rollback import (
+    best_rollback,
+    damped_gain,
+    damped_share,
+    greedy_share,
+    random_rollback,
+    random_rollback_variance,
+    rollback_gain,
+    rollback_range,
+    rollback_remainder,
+    rollback_scores,
+)
+from toymdrl.bounds.taylor import taylor_remainder, trapezoid_remainder
 
 SIZES = scales(0.1, 10.0)
 
@@ -145,13 +157,13 @@ def test_a_holds(seed: int, d: int, p: float, q: float, bend: float) -> None:
     m = np.concatenate([p * unit(generator, k), np.zeros(d - k)])
     n = np.concatenate([np.zeros(k), q * unit(generator, d - k)])
     start, end, h = star + m + n, star + n, there.hessian(star)
-    gain = bounds.rollback_gain(there.gradient(star) @ m, m @ h @ m, m @ h @ n)
+    gain = rollback_gain(there.gradient(star) @ m, m @ h @ m, m @ h @ n)
     back, slope, curvature = there(start) - there(end), there.gradient(start), float(m @ there.hessian(start) @ m)
     scale = abs(there(start)) + abs(there(end)) + abs(float(gain)) + abs(curvature)
-    holds(abs(back - gain), bounds.rollback_remainder(there.rho, p, q), scale)
-    holds(abs(back - slope @ m + curvature / 2), bounds.taylor_remainder(there.rho, p), scale)
+    holds(abs(back - gain), rollback_remainder(there.rho, p, q), scale)
+    holds(abs(back - slope @ m + curvature / 2), taylor_remainder(there.rho, p), scale)
     mean = (slope + there.gradient(end)) @ m / 2
-    holds(abs(back - mean), bounds.trapezoid_remainder(there.rho, p), scale)
+    holds(abs(back - mean), trapezoid_remainder(there.rho, p), scale)
 
 
 @given(seed=SEEDS, d=DIMENSIONS)
@@ -161,7 +173,7 @@ def test_a_is_exact_for_quadratics_and_shares_are_not_additive(seed: int, d: int
     gains = recovered(quadratic(h, g), delta)
     m = subsets(d) * delta
     cross = np.einsum("bi,ij,bj->b", m, h, delta - m)
-    equal(gains, bounds.rollback_gain(m @ g, np.einsum("bi,ij,bj->b", m, h, m), cross), scale=100)
+    equal(gains, rollback_gain(m @ g, np.einsum("bi,ij,bj->b", m, h, m), cross), scale=100)
     equal(
         gains + gains[::-1], g @ delta + delta @ h @ delta / 2 + cross, scale=100
     )  # the complement's bits are flipped
@@ -170,11 +182,11 @@ def test_a_is_exact_for_quadratics_and_shares_are_not_additive(seed: int, d: int
 @given(rho=SIZES, x=SIZES, y=SIZES)
 def test_a_is_tight(rho: float, x: float, y: float) -> None:
     cubic, slope = rho / 6 * x**3, rho / 2 * x**2
-    reached(cubic, float(bounds.rollback_remainder(rho, x, 0.0)))
-    reached(abs(cubic - slope * x + rho * x * x**2 / 2), float(bounds.taylor_remainder(rho, x)))
-    reached(abs(cubic - slope * x / 2), float(bounds.trapezoid_remainder(rho, x)))
+    reached(cubic, float(rollback_remainder(rho, x, 0.0)))
+    reached(abs(cubic - slope * x + rho * x * x**2 / 2), float(taylor_remainder(rho, x)))
+    reached(abs(cubic - slope * x / 2), float(trapezoid_remainder(rho, x)))
     small = 1e-5 * y  # of [[-x, y], [y, x]], times rho the Hessian, the norm is that of (x, y)
-    reached(rho / 2 * small * y**2 - rho / 6 * small**3, float(bounds.rollback_remainder(rho, small, y)))
+    reached(rho / 2 * small * y**2 - rho / 6 * small**3, float(rollback_remainder(rho, small, y)))
 
 
 def test_b_holds(accept: Accept) -> None:
@@ -184,22 +196,22 @@ def test_b_holds(accept: Accept) -> None:
         m = np.where(np.arange(d) < d // 2, delta, 0)
         n, there = delta - m, quadratic(h)
         back, within, rest, cross = there(delta) - there(n), m @ h @ m, n @ h @ n, m @ h @ n
-        low, high = bounds.rollback_range(within, rest)
+        low, high = rollback_range(within, rest)
         holds([float(low), back], [back, float(high)])
         equal(back, (delta @ h @ delta - rest) / 2, scale=100)
         assert (back >= 0) == (rest <= delta @ h @ delta)
         if accept.met(bool(cross >= 0 or within >= 4 * rest)):
             holds(0, back)
-            holds(bounds.rollback_range(within, 0)[0] if cross >= 0 else low, back)
+            holds(rollback_range(within, 0)[0] if cross >= 0 else low, back)
 
 
 @given(x=SIZES, y=SIZES)
 def test_b_is_tight(x: float, y: float) -> None:
-    low, high = bounds.rollback_range((3 * x + y) ** 2, x**2)
+    low, high = rollback_range((3 * x + y) ** 2, x**2)
     delta = np.array([3 * x + y, x])
     reached(float(recovered(quadratic(coupled(1.0)), delta)[1]), float(high))
     reached(float(low), float(recovered(quadratic(coupled(-1.0)), delta)[1]))
-    reached(float(bounds.rollback_range(x**2, 0)[0]), float(recovered(quadratic(coupled(0.0)), delta)[2]))
+    reached(float(rollback_range(x**2, 0)[0]), float(recovered(quadratic(coupled(0.0)), delta)[2]))
 
 
 def test_c_holds(accept: Accept) -> None:
@@ -209,8 +221,8 @@ def test_c_holds(accept: Accept) -> None:
         there, delta = loss(generator, d), generator.standard_normal(d)
         m = np.where(np.arange(d) < d // 2, delta, 0)
         a, b = float(there.gradient(delta) @ m), float(m @ there.hessian(delta) @ m)
-        share, gain = float(bounds.damped_share(a, b)), float(bounds.damped_gain(a, b))
-        back, rest = there(delta) - there(delta - share * m), float(bounds.taylor_remainder(there.rho, share * norm(m)))
+        share, gain = float(damped_share(a, b)), float(damped_gain(a, b))
+        back, rest = there(delta) - there(delta - share * m), float(taylor_remainder(there.rho, share * norm(m)))
         holds([gain - rest, share * a / 2], [back, gain], scale=abs(there(delta)) + rest)
         assert 0 <= share <= 1
         if accept.met(a > 0 or b >= 0):
@@ -220,14 +232,14 @@ def test_c_holds(accept: Accept) -> None:
 @given(rho=SIZES, a=SIZES, b=SIZES)
 def test_c_is_tight(rho: float, a: float, b: float) -> None:
     for curvature in (b, -b):
-        share, gain = float(bounds.damped_share(a, curvature)), float(bounds.damped_gain(a, curvature))
+        share, gain = float(damped_share(a, curvature)), float(damped_gain(a, curvature))
         back = a * share - curvature / 2 * share**2 - rho / 6 * share**3
-        equal(gain - bounds.taylor_remainder(rho, share), back, scale=100)
+        equal(gain - taylor_remainder(rho, share), back, scale=100)
         reached(a * share - curvature / 2 * share**2, gain)
-    least = float(bounds.damped_gain(min(a, b), b))
-    reached(float(bounds.damped_share(min(a, b), b)) * min(a, b) / 2, least)
+    least = float(damped_gain(min(a, b), b))
+    reached(float(damped_share(min(a, b), b)) * min(a, b) / 2, least)
     reached(least, min(a, b) ** 2 / (2 * b))
-    equal([bounds.damped_share(a, b), bounds.damped_share(a, -b), bounds.damped_share(-a, b)], [min(1, a / b), 1, 0])
+    equal([damped_share(a, b), damped_share(a, -b), damped_share(-a, b)], [min(1, a / b), 1, 0])
 
 
 @given(seed=SEEDS, d=DIMENSIONS, price=scales(1e-1, 1e1))
@@ -235,12 +247,12 @@ def test_d_is_exact(seed: int, d: int, price: float) -> None:
     generator = default_rng(seed)
     h, g, delta, h_b = generator.standard_normal((4, d))
     gains = recovered(quadratic(np.diag(h), g), delta)
-    scores = bounds.rollback_scores(g, h, delta)
+    scores = rollback_scores(g, h, delta)
     lost = price * np.array([m**2 @ h_b / 2 for m in subsets(d) * delta])
-    net, priced = recovered(quadratic(np.diag(h)), delta) - lost, bounds.rollback_scores(0, h - price * h_b, delta)
+    net, priced = recovered(quadratic(np.diag(h)), delta) - lost, rollback_scores(0, h - price * h_b, delta)
     for k in range(1, d + 1):
-        equal(best(gains, d, k), bounds.best_rollback(scores, k), scale=100)
-        equal(best(net, d, k), bounds.best_rollback(priced, k), scale=1000)
+        equal(best(gains, d, k), best_rollback(scores, k), scale=100)
+        equal(best(net, d, k), best_rollback(priced, k), scale=1000)
     assert np.array_equal(subsets(d)[net.argmax()], h > price * h_b)
 
 
@@ -251,10 +263,10 @@ def test_e_holds(accept: Accept) -> None:
         delta = signs * np.abs(generator.standard_normal(d))
         h, g = h * np.outer(signs, signs), 0.1 * generator.standard_normal(d)
         np.fill_diagonal(h, generator.uniform(-0.1, 1) * np.diag(h))
-        if accept.met(bounds.rollback_scores(g, np.diag(h), delta).min() >= 0):
+        if accept.met(rollback_scores(g, np.diag(h), delta).min() >= 0):
             gains = recovered(quadratic(h, g), delta)
             for k in range(1, d):
-                holds(bounds.greedy_share(k) * best(gains, d, k), greedy(gains, d, k))
+                holds(greedy_share(k) * best(gains, d, k), greedy(gains, d, k))
 
 
 @given(k=st.integers(1, 4), size=SIZES)
@@ -264,8 +276,8 @@ def test_e_is_tight(k: int, size: float) -> None:
     own = np.diag(np.full(k, 2 * (1 - 1 / k) ** k))  # a score is half of K_ii
     h = np.block([[np.zeros((k, k)), across], [across.T, own * (1 - 1e-8)]])  # so that ties go to the first k
     gains = recovered(quadratic(h), np.full(2 * k, size))
-    reached(greedy(gains, 2 * k, k), float(bounds.greedy_share(k)) * best(gains, 2 * k, k), rel=1e-7)
-    assert bounds.greedy_share(k) > 1 - 1 / np.e
+    reached(greedy(gains, 2 * k, k), float(greedy_share(k)) * best(gains, 2 * k, k), rel=1e-7)
+    assert greedy_share(k) > 1 - 1 / np.e
 
 
 @given(seed=SEEDS, d=DIMENSIONS)
@@ -275,36 +287,36 @@ def test_f_is_exact(seed: int, d: int) -> None:
     gains, alone = recovered(quadratic(h, g), delta), recovered(quadratic(np.diag(np.diag(h)), g), delta)
     coherent, count = recovered(quadratic(np.ones((d, d))), np.ones(d)), subsets(d).sum(axis=1)
     diagonal = float(np.diag(h) @ delta**2)
-    scores = bounds.rollback_scores(g, np.diag(h), delta)
+    scores = rollback_scores(g, np.diag(h), delta)
     for k in range(d + 1):
         of, p = count == k, k / d
-        mean = bounds.random_rollback(p, d, float(g @ delta), diagonal, float(delta @ h @ delta) - diagonal)
+        mean = random_rollback(p, d, float(g @ delta), diagonal, float(delta @ h @ delta) - diagonal)
         equal(gains[of].mean(), mean, scale=100)
-        equal(alone[of].mean(), bounds.random_rollback(p, d, float(g @ delta), diagonal, 0), scale=100)
-        equal(alone[of].var(), bounds.random_rollback_variance(scores, k), scale=100)
-        equal(coherent[of].mean() / (d**2 / 2), 2 * bounds.random_rollback(p, d, 0, 1 / d, (d - 1) / d))  # T + O = 1
+        equal(alone[of].mean(), random_rollback(p, d, float(g @ delta), diagonal, 0), scale=100)
+        equal(alone[of].var(), random_rollback_variance(scores, k), scale=100)
+        equal(coherent[of].mean() / (d**2 / 2), 2 * random_rollback(p, d, 0, 1 / d, (d - 1) / d))  # T + O = 1
         equal(coherent[of].mean() / (d**2 / 2), 1 - (1 - p) ** 2)
 
 
 def test_a_a_lipschitz_hessian_is_needed() -> None:
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2  # L = 4/15 |x|^(5/2), with slope 2/3 x^(3/2) and curvature x^(1/2)
-        violated(4 / 15 * x**2.5, float(bounds.rollback_remainder(rho, x, 0.0)), by=5)
-        violated(abs(4 / 15 - 2 / 3 + 1 / 2) * x**2.5, float(bounds.taylor_remainder(rho, x)), by=1.8)
-        violated(abs(4 / 15 - 2 / 6) * x**2.5, float(bounds.trapezoid_remainder(rho, x)), by=2)
+        violated(4 / 15 * x**2.5, float(rollback_remainder(rho, x, 0.0)), by=5)
+        violated(abs(4 / 15 - 2 / 3 + 1 / 2) * x**2.5, float(taylor_remainder(rho, x)), by=1.8)
+        violated(abs(4 / 15 - 2 / 6) * x**2.5, float(trapezoid_remainder(rho, x)), by=2)
 
 
 def test_a_every_term_is_needed() -> None:
     back = float(recovered(quadratic(coupled(-0.9)), np.ones(2))[1])
-    equal(back, bounds.rollback_gain(0, 1, -0.9))
-    violated(abs(back - float(bounds.rollback_gain(0, 1, 0))), float(bounds.rollback_remainder(0, 1, 1)), by=10)
+    equal(back, rollback_gain(0, 1, -0.9))
+    violated(abs(back - float(rollback_gain(0, 1, 0))), float(rollback_remainder(0, 1, 1)), by=10)
     back = float(recovered(quadratic(np.zeros((1, 1)), np.array([-1.0])), np.ones(1))[1])
-    violated(abs(back - float(bounds.rollback_gain(0, 0, 0))), float(bounds.rollback_remainder(0, 1, 0)), by=10)
-    violated(0.1 / 2 - 0.1**3 / 6, float(bounds.rollback_remainder(1, 0.1, 0)), by=100)  # rho = 1, ||n|| = 1
+    violated(abs(back - float(rollback_gain(0, 0, 0))), float(rollback_remainder(0, 1, 0)), by=10)
+    violated(0.1 / 2 - 0.1**3 / 6, float(rollback_remainder(1, 0.1, 0)), by=100)  # rho = 1, ||n|| = 1
 
 
 def test_a_coordinates_are_needed() -> None:
-    violated((2**3 - 1) / 6, float(bounds.rollback_remainder(1, 1, 1)), by=1.7)  # x^3 / 6, m and n along x
+    violated((2**3 - 1) / 6, float(rollback_remainder(1, 1, 1)), by=1.7)  # x^3 / 6, m and n along x
 
 
 def test_a_and_b_the_cross_term_decides_and_rollback_can_hurt() -> None:
@@ -317,7 +329,7 @@ def test_a_and_b_the_cross_term_decides_and_rollback_can_hurt() -> None:
 
 
 def test_b_every_assumption_is_needed() -> None:
-    floor = float(bounds.rollback_range(1, 0)[0])
+    floor = float(rollback_range(1, 0)[0])
     short(float(recovered(quadratic(np.diag([-1.0, 1])), np.ones(2))[1]), 0, by=0.4)  # H >= 0, although m.Hn = 0
     short(float(recovered(quadratic(np.eye(1), np.array([-1.0])), np.ones(1))[1]), floor, by=0.9)  # g = 0
     short(1 / 2 - 1, floor, by=0.9)  # a quadratic, not x^2 / 2 - x^3
@@ -328,40 +340,40 @@ def test_b_every_assumption_is_needed() -> None:
 def test_c_damping_and_its_assumptions_are_needed() -> None:
     there, m = quadratic(coupled(-0.9)), np.array([1.0, 0])
     a, b = float(there.gradient(np.ones(2)) @ m), 1.0
-    gain = float(bounds.damped_gain(a, b))
-    equal(there(np.ones(2)) - there(np.ones(2) - bounds.damped_share(a, b) * m), gain)
+    gain = float(damped_gain(a, b))
+    equal(there(np.ones(2)) - there(np.ones(2) - damped_share(a, b) * m), gain)
     short(float(recovered(there, np.ones(2))[1]), gain, by=0.4)  # undamped
-    violated(-0.1 + 1 / 2, float(bounds.damped_gain(-0.1, -1.0)), by=10)  # neither a > 0 nor b >= 0
-    share = float(bounds.damped_share(1.0, 1.0))
-    short(share - share**2 / 2 - 5 * share**3, float(bounds.damped_gain(1.0, 1.0)), by=4)  # rho
+    violated(-0.1 + 1 / 2, float(damped_gain(-0.1, -1.0)), by=10)  # neither a > 0 nor b >= 0
+    share = float(damped_share(1.0, 1.0))
+    short(share - share**2 / 2 - 5 * share**3, float(damped_gain(1.0, 1.0)), by=4)  # rho
 
 
 def test_d_the_score_a_diagonal_hessian_and_a_stationary_b_are_needed() -> None:
     delta, h = np.array([1, 0.5]), np.array([0.01, 1])
-    scores = bounds.rollback_scores(0, h, delta)
-    violated(float(bounds.best_rollback(scores, 1)), float(scores[np.argmax(np.abs(delta))]), by=20)
+    scores = rollback_scores(0, h, delta)
+    violated(float(best_rollback(scores, 1)), float(scores[np.argmax(np.abs(delta))]), by=20)
     gains = recovered(quadratic(coupled(0.9)), np.ones(2))
-    violated(best(gains, 2, 1), float(bounds.best_rollback(bounds.rollback_scores(0, np.ones(2), np.ones(2)), 1)), by=2)
+    violated(best(gains, 2, 1), float(best_rollback(rollback_scores(0, np.ones(2), np.ones(2)), 1)), by=2)
     rises = -10 + 0.5 / 2  # B has slope 10 along delta at theta_0, and curvature 0.5: rollback helps it
-    violated(1 / 2 - rises, float(bounds.best_rollback(bounds.rollback_scores(0, [1 - 0.5], [1.0]), 1)), by=10)
+    violated(1 / 2 - rises, float(best_rollback(rollback_scores(0, [1 - 0.5], [1.0]), 1)), by=10)
 
 
 def test_e_both_assumptions_are_needed() -> None:
     opposed = np.array([[1, -0.9, 0], [-0.9, 1, 0], [0, 0, 0.02]])
     assert np.linalg.eigvalsh(opposed).min() > 0
     gains = recovered(quadratic(opposed), np.ones(3))
-    violated(-greedy(gains, 3, 2), float(bounds.greedy_share(2)) * best(gains, 3, 2), by=5)
+    violated(-greedy(gains, 3, 2), float(greedy_share(2)) * best(gains, 3, 2), by=5)
     together = np.array([[2.0, 1, 1], [1, 2, 0], [1, 0, 2]])
     assert np.linalg.eigvalsh(together).min() > 0
     gains = recovered(quadratic(together, np.array([-2.4, -1.5, -1.5])), np.ones(3))
-    violated(float(bounds.greedy_share(2)) * best(gains, 3, 2), greedy(gains, 3, 2), by=7)
+    violated(float(greedy_share(2)) * best(gains, 3, 2), greedy(gains, 3, 2), by=7)
 
 
 def test_f_every_assumption_is_needed() -> None:
-    uniform = float(bounds.random_rollback(1 / 2, 2, 0, 10, 0))
+    uniform = float(random_rollback(1 / 2, 2, 0, 10, 0))
     violated(9 / 2, uniform, by=1.7)  # K = diag(1, 9), the second one always
-    violated(1 / 2, float(bounds.random_rollback(1 / 4, 4, 0, 2, 0)), by=2)  # one of two that changed, of four in all
-    violated(1.0, float(bounds.random_rollback(1 / 2, 2, 0, 0, 0)), by=10)  # x^3 + y^3
+    violated(1 / 2, float(random_rollback(1 / 4, 4, 0, 2, 0)), by=2)  # one of two that changed, of four in all
+    violated(1.0, float(random_rollback(1 / 2, 2, 0, 0, 0)), by=10)  # x^3 + y^3
     gains = recovered(quadratic(coupled(-0.9)), np.ones(2))
     equal(gains[1:3].mean() / gains[3], -4)
-    equal(2 * bounds.random_rollback(1 / 2, 2, 0, 10, -9), -4)
+    equal(2 * random_rollback(1 / 2, 2, 0, 10, -9), -4)

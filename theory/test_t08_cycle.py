@@ -92,8 +92,16 @@ from theory.instances import (
     symmetric,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.cycle import (
+    cycle_change,
+    cycle_error,
+    cycle_error_second,
+    cycle_error_sharp,
+    descent_slope,
+    recency_bias,
+    recency_bias_second,
+)
 
 SIZES = scales(0.1, 10.0)
 DOMAINS = st.integers(1, 4)
@@ -183,15 +191,15 @@ def test_a_b_and_c_hold(seed: int, d: int, count: int, pace: float) -> None:
     g, h = [each.gradient(theta) for each in losses], [each.hessian(theta) for each in losses]
     largest, slope = max(map(norm, g)), w @ g
     end, back = turn(losses, w, alpha, theta), turn(losses[::-1], w[::-1], alpha, theta)
-    error = bounds.cycle_error_sharp(alpha, smooth, largest, w)
-    holds([norm(end - theta + alpha * slope), error], [error, bounds.cycle_error(alpha, smooth, largest, w)])  # (a)
-    second, rest = ordered(w, h, g), bounds.cycle_error_second(alpha, smooth, largest, rho)
+    error = cycle_error_sharp(alpha, smooth, largest, w)
+    holds([norm(end - theta + alpha * slope), error], [error, cycle_error(alpha, smooth, largest, w)])  # (a)
+    second, rest = ordered(w, h, g), cycle_error_second(alpha, smooth, largest, rho)
     holds(norm(end - theta + alpha * slope - alpha**2 * second), rest)  # (b)
     symmetrical = np.einsum("n,nij", w, h) @ slope - np.einsum("n,nij,nj", w**2, h, g)
     equal(second, (symmetrical + brackets(w, h, g)) / 2, scale=100)
     holds(norm(end - back - alpha**2 * brackets(w, h, g)), 2 * rest)
     before, after = (np.array([each(x) for each in losses]) for x in (theta, end))
-    bound = bounds.cycle_change(alpha, smooth, norm(slope), error)
+    bound = cycle_change(alpha, smooth, norm(slope), error)
     holds(w @ (after - before), bound, float(np.abs(before).max()))  # (c)
 
 
@@ -200,8 +208,8 @@ def test_c_f_falls(accept: Accept) -> None:
         losses, w, smooth = mixed(generator, int(generator.integers(2, 6)), int(generator.integers(1, 5)))
         alpha, theta = log_uniform(generator, 1e-2, 1.9) / smooth, generator.standard_normal(len(losses[0].g))
         g = np.array([each.gradient(theta) for each in losses])
-        error = bounds.cycle_error_sharp(alpha, smooth, max(map(norm, g)), w)
-        if accept.met(norm(w @ g) > bounds.descent_slope(alpha, smooth, error)):
+        error = cycle_error_sharp(alpha, smooth, max(map(norm, g)), w)
+        if accept.met(norm(w @ g) > descent_slope(alpha, smooth, error)):
             end = turn(losses, w, alpha, theta)
             assert w @ [each(end) - each(theta) for each in losses] < 0
 
@@ -231,11 +239,11 @@ def test_d_and_e_the_fixed_point_is_near_the_minimum(accept: Accept) -> None:
         first = minimum + alpha * np.linalg.solve(mean, ordered(w, h, g))
         # The fixed point solves a system whose condition is about 1 / (alpha least): so much does rounding grow.
         rounding = 1e-3 * norm(point) / (alpha * least)
-        holds(norm(point - first), bounds.recency_bias_second(alpha, smooth, reach, w, least), rounding)
+        holds(norm(point - first), recency_bias_second(alpha, smooth, reach, w, least), rounding)
         slopes = np.array([each.gradient(point) for each in losses])
         largest = float(np.linalg.norm(slopes, axis=1).max())
-        holds(alpha * norm(w @ slopes), bounds.cycle_error_sharp(alpha, smooth, largest, w))  # (e)
-        bound = bounds.recency_bias(alpha, smooth, max(map(norm, g)), w, least)
+        holds(alpha * norm(w @ slopes), cycle_error_sharp(alpha, smooth, largest, w))  # (e)
+        bound = recency_bias(alpha, smooth, max(map(norm, g)), w, least)
         if accept.met(np.isfinite(bound)):
             holds(norm(point - minimum), bound)
 
@@ -249,7 +257,7 @@ def test_e_holds(seed: int, d: int, count: int, pace: float) -> None:
     losses[-1].g[:] += (path[-1] - theta) / (alpha * w[-1])  # so that the last domain leads back to theta
     equal(turn(losses, w, alpha, theta), theta, scale=1e4)
     g = np.array([each.gradient(theta) for each in losses])
-    error = bounds.cycle_error_sharp(alpha, smooth, float(np.linalg.norm(g, axis=1).max()), w)
+    error = cycle_error_sharp(alpha, smooth, float(np.linalg.norm(g, axis=1).max()), w)
     holds([least_mean(g[0], w[1:] @ g[1:] / w[1:].sum()), norm(w @ g)], [norm(w @ g), error / alpha])
 
 
@@ -260,9 +268,9 @@ def test_a_is_tight(seed: int, count: int, pace: float, curved: float, x: float)
         return float(turn(hills, w, alpha, np.array([x]))[0]) - x - alpha * curved * x
 
     w, alpha = default_rng(seed).dirichlet(np.full(count, 3.0)), pace / curved
-    reached(moved(alpha), bounds.cycle_error_sharp(alpha, curved, curved * x, w), rel=1e-7)
+    reached(moved(alpha), cycle_error_sharp(alpha, curved, curved * x, w), rel=1e-7)
     equal(moved(alpha), x * (np.prod(1 + w * pace) - 1 - pace), rel=1e-7)
-    reached(moved(SMALL / curved), bounds.cycle_error(SMALL / curved, curved, curved * x, w), rel=5e-3)
+    reached(moved(SMALL / curved), cycle_error(SMALL / curved, curved, curved * x, w), rel=5e-3)
     if count == 2:
         equal(moved(alpha), pace**2 * w[0] * w[1] * x, rel=1e-7)
 
@@ -274,7 +282,7 @@ def test_b_is_tight(slope: float, curved: float, share: float) -> None:
     end = float(turn([line(slope, curved, rho)] * count, w, alpha, np.zeros(1))[0])
     second = (1 - 1 / count) / 2 * curved * slope
     left = abs(end + alpha * slope - alpha**2 * second)
-    reached(left, bounds.cycle_error_second(alpha, curved, slope, rho), rel=5e-3)
+    reached(left, cycle_error_second(alpha, curved, slope, rho), rel=5e-3)
 
 
 @given(seed=SEEDS, d=DIMENSIONS, alpha=SIZES)
@@ -291,14 +299,14 @@ def test_b_two_quadratics_leave_no_remainder(seed: int, d: int, alpha: float) ->
 def test_c_is_tight_for_one_domain(pace: float, curved: float, x: float) -> None:
     there, alpha, start = line(0, curved), pace / curved, np.array([x])
     change = there(turn([there], np.ones(1), alpha, start)) - there(start)
-    reached(change, bounds.cycle_change(alpha, curved, curved * x, 0.0))
+    reached(change, cycle_change(alpha, curved, curved * x, 0.0))
 
 
 @given(slope=SIZES, curved=SIZES, ratio=scales(1e-2, 30.0))
 def test_c_is_tight_for_two_domains_that_nearly_cancel(slope: float, curved: float, ratio: float) -> None:
     alpha = SMALL / curved
-    error = bounds.cycle_error_sharp(alpha, curved, slope, HALVES)
-    least = bounds.descent_slope(alpha, curved, error)
+    error = cycle_error_sharp(alpha, curved, slope, HALVES)
+    least = descent_slope(alpha, curved, error)
 
     def change(left: float) -> float:
         losses = [line(slope, curved), line(2 * left - slope, curved)]  # grad F = left at 0, and F = 0
@@ -306,19 +314,19 @@ def test_c_is_tight_for_two_domains_that_nearly_cancel(slope: float, curved: flo
         return float(np.mean([each(end) for each in losses]))
 
     left = ratio * curved * error
-    reached(change(left), bounds.cycle_change(alpha, curved, left, error), rel=5e-3)
+    reached(change(left), cycle_change(alpha, curved, left, error), rel=5e-3)
     assert change(0.99 * least) > 0 > change(1.01 * least)
-    assert abs(bounds.cycle_change(alpha, curved, least, error)) <= 1e-9 * least * error
+    assert abs(cycle_change(alpha, curved, least, error)) <= 1e-9 * least * error
 
 
 @given(alpha=scales(1e-3, 3.99))
 def test_d_and_e_are_tight(alpha: float) -> None:
     point = alpha / (4 - alpha)
     equal(fixed_point(opposed(), HALVES, alpha)[0], [-point], rel=1e-7)
-    reached(point, bounds.recency_bias(alpha, 1.0, 1.0, HALVES, 1.0), rel=1e-7)
+    reached(point, recency_bias(alpha, 1.0, 1.0, HALVES, 1.0), rel=1e-7)
     first = alpha * ordered(HALVES, [np.ones((1, 1))] * 2, [-np.ones(1), np.ones(1)])[0]
-    reached(first + point, bounds.recency_bias_second(alpha, 1.0, point, HALVES, 1.0), rel=1e-7)
-    reached(point, bounds.cycle_error_sharp(alpha, 1.0, 1 + point, HALVES) / alpha, rel=1e-7)  # (e), grad F = point
+    reached(first + point, recency_bias_second(alpha, 1.0, point, HALVES, 1.0), rel=1e-7)
+    reached(point, cycle_error_sharp(alpha, 1.0, 1 + point, HALVES) / alpha, rel=1e-7)  # (e), grad F = point
 
 
 @given(curved=SIZES, size=SIZES)
@@ -330,51 +338,51 @@ def test_e_is_tight_for_the_least_norm(curved: float, size: float) -> None:
     largest = max(norm(each.g) for each in losses)
     left = least_mean(losses[0].g, losses[1].g)
     reached(left, norm(HALVES @ [each.g for each in losses]), rel=1e-7)
-    reached(left, bounds.cycle_error_sharp(alpha, curved, largest, HALVES) / alpha, rel=5e-3)
+    reached(left, cycle_error_sharp(alpha, curved, largest, HALVES) / alpha, rel=5e-3)
 
 
 def test_a_c_and_e_a_lipschitz_gradient_is_needed() -> None:
     for smooth in (1.0, 10.0, 100.0):
         alpha = 0.01 / smooth**2  # any L fails at steps as small as this
         end = cycle([lambda x: -np.ones(1), root], HALVES, alpha, np.zeros(1))[-1]
-        for bound in (bounds.cycle_error, bounds.cycle_error_sharp):
+        for bound in (cycle_error, cycle_error_sharp):
             violated(abs(float(end[0]) - alpha / 2), bound(alpha, smooth, 1.0, HALVES), by=10)  # (a)
         shift = np.sqrt(alpha / 2)
         end = cycle([lambda x: -np.ones(1), lambda x: root(x) + 1 - shift], HALVES, alpha, np.zeros(1))[-1]  # noqa: B023
         equal(end, [0])
-        violated(shift / 2, bounds.cycle_error_sharp(alpha, smooth, 1.0, HALVES) / alpha, by=10)  # (e)
+        violated(shift / 2, cycle_error_sharp(alpha, smooth, 1.0, HALVES) / alpha, by=10)  # (e)
         x = 0.01 / smooth**2
         end = cycle([root], np.ones(1), 1 / smooth, np.array([x]))[-1]
-        bound_c = bounds.cycle_change(1 / smooth, smooth, np.sqrt(x), 0.0)
+        bound_c = cycle_change(1 / smooth, smooth, np.sqrt(x), 0.0)
         assert bound_c < 0
         violated(2 / 3 * (abs(float(end[0])) ** 1.5 - x**1.5), -bound_c, by=3)  # (c)
 
 
 def test_a_the_largest_slope_and_the_growth_are_needed() -> None:
     moved = abs(float(turn(opposed(), HALVES, 0.1, np.zeros(1))[0]))  # F is stationary at 0
-    violated(moved, bounds.cycle_error(0.1, 1.0, 0.0, HALVES) + 1e-12, by=10)
+    violated(moved, cycle_error(0.1, 1.0, 0.0, HALVES) + 1e-12, by=10)
     w = np.full(100, 0.01)
     end = float(turn([line(0, -1)] * 100, w, 2.0, np.ones(1))[0])
     tiny = 1e-6  # no growth to speak of
-    violated(end - 3, bounds.cycle_error(2 * tiny, 1.0, 1.0, w) / tiny**2, by=2)
-    violated(end - 3 - 2 * 0.99, bounds.cycle_error_second(2 * tiny, 1.0, 1.0, 0.0) / tiny**3, by=1.6)
+    violated(end - 3, cycle_error(2 * tiny, 1.0, 1.0, w) / tiny**2, by=2)
+    violated(end - 3 - 2 * 0.99, cycle_error_second(2 * tiny, 1.0, 1.0, 0.0) / tiny**3, by=1.6)
 
 
 def test_b_a_lipschitz_hessian_and_the_order_are_needed() -> None:
     for rho in (1.0, 10.0, 100.0):
         alpha = 0.01 / rho**2
         end = cycle([lambda x: -np.ones(1), lambda x: 2 / 3 * np.abs(x) ** 1.5], HALVES, alpha, np.zeros(1))[-1]
-        rest = bounds.cycle_error_second(alpha, np.sqrt(alpha / 2), 1.0, rho)
+        rest = cycle_error_second(alpha, np.sqrt(alpha / 2), 1.0, rho)
         violated(abs(float(end[0]) - alpha / 2), rest, by=5)
     alpha = 0.01
     end, back = (turn(order, HALVES, alpha, np.zeros(1))[0] for order in (opposed(), opposed()[::-1]))
-    rest = bounds.cycle_error_second(alpha, 1.0, 1.0, 0.0)
+    rest = cycle_error_second(alpha, 1.0, 1.0, 0.0)
     violated(abs(end), rest, by=10)  # without C
     violated(abs(end - back), 2 * rest, by=10)  # without the brackets
 
 
 def test_c_a_step_below_two_is_needed_and_single_domains_may_lose() -> None:
-    assert bounds.descent_slope(1.99, 1.0, 0.0) == 0
+    assert descent_slope(1.99, 1.0, 0.0) == 0
     there = line(0, 1)
     violated(there(turn([there], np.ones(1), 2.1, np.ones(1))), there(np.ones(1)), by=1.2)
     first, second = opposed()
@@ -393,7 +401,7 @@ def test_d_every_assumption_is_needed() -> None:
     violated(grown([line(0, 1)], np.ones(1), 2.1), 1, by=1.09)  # alpha w_i ||H_i|| < 2
     end = cycle([lambda x: x + x**3], np.ones(1), 0.1, np.full(1, 10.0))[-1]
     violated(abs(float(end[0])), 10, by=9)  # a quadratic
-    assert bounds.recency_bias(4.0, 1.0, 1.0, HALVES, 1.0) == np.inf
+    assert recency_bias(4.0, 1.0, 1.0, HALVES, 1.0) == np.inf
     for x in (-3.0, 0.0, 5.0):
         equal(turn(opposed(), HALVES, 4.0, np.array([x])), [x - 4])  # k L < 1: no fixed point
 

@@ -73,8 +73,16 @@ from theory.instances import (
     unit,
     violated,
 )
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.taylor import taylor_remainder
+from toymdrl.bounds.transfer import (
+    helpful_cosine,
+    helps,
+    interaction_remainder,
+    joint_damage,
+    shapley_share,
+    transfer_change,
+)
 
 SIZES = scales(0.1, 10.0)
 LENGTHS = scales(1e-2, 3.0)
@@ -115,13 +123,13 @@ def test_a_and_d_hold(seed: int, d: int, a: float, b: float, bend: float) -> Non
     generator = default_rng(seed)
     there, base = loss(generator, d, bend=bend), generator.standard_normal(d)
     one, other = a * unit(generator, d), b * unit(generator, d)
-    both, rest = float(one @ there.hessian(base) @ other), float(bounds.interaction_remainder(there.rho, a, b))
+    both, rest = float(one @ there.hessian(base) @ other), float(interaction_remainder(there.rho, a, b))
     scale = sum(abs(there(x)) for x in (base, base + one, base + other, base + one + other))
     holds(abs(interaction(there, base, one, other) - both), rest, scale)  # (a)
     first, second, joint = (there(base + x) - there(base) for x in (one, other, one + other))
-    holds(abs(joint - bounds.joint_damage(first, second, both)), rest, scale)  # (d)
+    holds(abs(joint - joint_damage(first, second, both)), rest, scale)  # (d)
     share = shapley(there, base, np.array([one, other]))[0]
-    holds(abs(share - bounds.shapley_share(first, both)), bounds.interaction_remainder(there.rho / 2, a, b), scale)
+    holds(abs(share - shapley_share(first, both)), interaction_remainder(there.rho / 2, a, b), scale)
 
 
 @given(rho=SIZES, a=SIZES, b=SIZES)
@@ -130,12 +138,12 @@ def test_a_and_d_are_tight(rho: float, a: float, b: float) -> None:
         return rho / 6 * float(x[0]) ** 3
 
     zero, one, other = np.zeros(1), np.array([a]), np.array([b])
-    rest = float(bounds.interaction_remainder(rho, a, b))
+    rest = float(interaction_remainder(rho, a, b))
     reached(interaction(cubic, zero, one, other), rest, rel=1e-7)  # the difference cancels
-    reached(cubic(one + other) - float(bounds.joint_damage(cubic(one), cubic(other), 0)), rest, rel=1e-7)
+    reached(cubic(one + other) - float(joint_damage(cubic(one), cubic(other), 0)), rest, rel=1e-7)
     share = shapley(cubic, zero, np.array([one, other]))[0]
-    half = float(bounds.interaction_remainder(rho / 2, a, b))
-    reached(share - float(bounds.shapley_share(cubic(one), 0)), half, rel=1e-7)
+    half = float(interaction_remainder(rho / 2, a, b))
+    reached(share - float(shapley_share(cubic(one), 0)), half, rel=1e-7)
 
 
 def test_b_the_cosine_decides(accept: Accept) -> None:
@@ -145,8 +153,8 @@ def test_b_the_cosine_decides(accept: Accept) -> None:
         b = log_uniform(generator, 1e-1, 1e1) * unit(generator, d) - generator.uniform(0, 2) * e
         error, update, pull = length(h, e), length(h, b), -float(e @ h @ b)
         change = quadratic(h)(e + b) - quadratic(h)(e)
-        equal(change, bounds.transfer_change(pull, update**2), scale=1e3)
-        helpful = pull / (error * update) > bounds.helpful_cosine(error, update)
+        equal(change, transfer_change(pull, update**2), scale=1e3)
+        helpful = pull / (error * update) > helpful_cosine(error, update)
         assert helpful == (change < 0)
         if accept.met(bool(helpful)):
             assert update < 2 * error
@@ -158,12 +166,12 @@ def test_b_the_cosine_is_tight(seed: int, error: float, share: float, sign: floa
     root = np.linalg.cholesky(h).T  # ||x||_H = ||root x||
     update = 2 * error * share
     for factor in (0.99, 1.01):
-        cosine = factor * float(bounds.helpful_cosine(error, update))
+        cosine = factor * float(helpful_cosine(error, update))
         y = np.array([[-error, 0], [update * cosine, sign * update * np.sqrt(1 - cosine**2)]])
         e, b = np.linalg.solve(root, y.T).T
         change = quadratic(h)(e + b) - quadratic(h)(e)
         assert (change < 0) == (factor > 1)
-        equal(change, bounds.transfer_change(error * update * cosine, update**2), rel=1e-6)
+        equal(change, transfer_change(error * update * cosine, update**2), rel=1e-6)
 
 
 def test_b_the_general_criterion_holds(accept: Accept) -> None:
@@ -172,7 +180,7 @@ def test_b_the_general_criterion_holds(accept: Accept) -> None:
         there, theta = loss(generator, d, bend=log_uniform(generator, 1e-2, 1)), generator.standard_normal(d)
         g, h = there.gradient(theta), there.hessian(theta)
         b = log_uniform(generator, 1e-2, 1) * unit(generator, d) - log_uniform(generator, 1e-2, 1) * g
-        if accept.met(bool(bounds.helps(g @ b, b @ h @ b, there.rho, norm(b)))):
+        if accept.met(bool(helps(g @ b, b @ h @ b, there.rho, norm(b)))):
             assert there(theta + b) < there(theta)
 
 
@@ -181,7 +189,7 @@ def test_b_the_general_criterion_is_tight(rho: float, h: float, x: float) -> Non
     slope = h / 2 * x + rho / 6 * x**2  # at which -slope x + h x^2 / 2 + rho/6 x^3 is 0
     for factor in (0.99, 1.01):
         change = -factor * slope * x + h / 2 * x**2 + rho / 6 * x**3
-        assert bool(bounds.helps(-factor * slope * x, h * x**2, rho, x)) == (factor > 1) == (change < 0)
+        assert bool(helps(-factor * slope * x, h * x**2, rho, x)) == (factor > 1) == (change < 0)
 
 
 def test_c_holds(accept: Accept) -> None:
@@ -192,8 +200,8 @@ def test_c_holds(accept: Accept) -> None:
         there = quadratic(h, -h @ (base + own))  # stationary at base + own
         alone, after = (there(x + other) - there(x) for x in (base, base + own))
         pull, curvature = float(own @ h @ other), float(other @ h @ other)
-        equal(alone, bounds.transfer_change(pull, curvature), scale=1e3)
-        equal(after, bounds.transfer_change(0, curvature), scale=1e3)
+        equal(alone, transfer_change(pull, curvature), scale=1e3)
+        equal(after, transfer_change(0, curvature), scale=1e3)
         if accept.met(pull > curvature / 2 > 0):
             assert alone < 0 < after
 
@@ -204,10 +212,10 @@ def test_d_is_exact_for_quadratics(seed: int, d: int, stages: int) -> None:
     h, (star, g) = symmetric(generator, generator.uniform(-1, 2, d)), generator.standard_normal((2, d))
     there, parts = quadratic(h, g), generator.standard_normal((stages, d))
     damage, others = np.array([there(star + x) - there(star) for x in parts]), parts.sum(axis=0) - parts
-    shares = bounds.shapley_share(damage, np.einsum("si,ij,sj->s", parts, h, others))
+    shares = shapley_share(damage, np.einsum("si,ij,sj->s", parts, h, others))
     equal(shares, shapley(there, star, parts), scale=1e3)
     if stages > 1:
-        joint = bounds.joint_damage(damage[0], damage[1], parts[0] @ h @ parts[1])
+        joint = joint_damage(damage[0], damage[1], parts[0] @ h @ parts[1])
         equal(there(star + parts[0] + parts[1]) - there(star), joint, scale=1e3)
 
 
@@ -215,32 +223,32 @@ def test_a_and_d_a_lipschitz_hessian_is_needed_between_the_updates_too() -> None
     zero = np.zeros(1)
     for rho in (1.0, 10.0, 100.0):
         x = np.array([0.1 / rho**2])
-        rest = float(bounds.interaction_remainder(rho, x[0], x[0]))
+        rest = float(interaction_remainder(rho, x[0], x[0]))
         violated(interaction(half_power, zero, x, x), rest, by=3)
-        violated(half_power(2 * x) - float(bounds.joint_damage(half_power(x), half_power(x), 0)), rest, by=3)
+        violated(half_power(2 * x) - float(joint_damage(half_power(x), half_power(x), 0)), rest, by=3)
         share = shapley(half_power, zero, np.array([x, x]))[0]
-        half = float(bounds.interaction_remainder(rho / 2, x[0], x[0]))
-        violated(share - float(bounds.shapley_share(half_power(x), 0)), half, by=3)
+        half = float(interaction_remainder(rho / 2, x[0], x[0]))
+        violated(share - float(shapley_share(half_power(x), 0)), half, by=3)
     one = np.ones(1)
     late = interaction(lambda x: max(0.0, float(x[0]) - 1) ** 3, zero, one, one)
-    violated(late, float(bounds.interaction_remainder(0, 1, 1)), by=10)
+    violated(late, float(interaction_remainder(0, 1, 1)), by=10)
 
 
 def test_a_and_d_the_interaction_is_needed() -> None:
     one, other = np.eye(2)
     apart = quadratic(np.array([[1, 0.9], [0.9, 1]]))
-    violated(interaction(apart, np.zeros(2), one, other), float(bounds.interaction_remainder(0, 1, 1)), by=10)
+    violated(interaction(apart, np.zeros(2), one, other), float(interaction_remainder(0, 1, 1)), by=10)
     repaired = quadratic(np.array([[1, -0.9], [-0.9, 1]]))
-    violated(float(bounds.joint_damage(repaired(one), repaired(other), 0)), repaired(one + other), by=9)
+    violated(float(joint_damage(repaired(one), repaired(other), 0)), repaired(one + other), by=9)
     share = shapley(repaired, np.zeros(2), np.array([one, other]))[0]
-    violated(float(bounds.shapley_share(repaired(one), 0)), share, by=9)
+    violated(float(shapley_share(repaired(one), 0)), share, by=9)
 
 
 def test_b_a_positive_hessian_is_needed() -> None:
     h, e, b = np.diag([1.0, -2]), np.array([1.0, 0]), np.array([-3, np.sqrt(2)])
     assert quadratic(h)(e + b) < quadratic(h)(e)
     violated(length(h, b), 2 * length(h, e), by=1.1)
-    violated(float(bounds.helpful_cosine(length(h, e), length(h, b))), 1.0, by=1.1)
+    violated(float(helpful_cosine(length(h, e), length(h, b))), 1.0, by=1.1)
 
 
 def test_b_a_quadratic_is_needed() -> None:
@@ -248,29 +256,29 @@ def test_b_a_quadratic_is_needed() -> None:
         return x**2 / 2 - x**3
 
     error, update = 0.1, 0.19  # towards the minimum at 0 and beyond it, at a cosine of 1
-    claimed, change = float(bounds.transfer_change(error * update, update**2)), bent(error - update) - bent(error)
-    assert bounds.helpful_cosine(error, update) < 1
+    claimed, change = float(transfer_change(error * update, update**2)), bent(error - update) - bent(error)
+    assert helpful_cosine(error, update) < 1
     assert claimed < 0 < change
     violated(change - claimed, abs(claimed), by=1.8)
 
 
 def test_b_the_remainder_and_a_lipschitz_hessian_are_needed() -> None:
-    assert bounds.helps(-1.0, 0.0, 0.0, 1.0)
-    violated((-1 + 5) - (-1), float(bounds.taylor_remainder(0, 1)), by=10)  # -x + 5 x^3, which rises
+    assert helps(-1.0, 0.0, 0.0, 1.0)
+    violated((-1 + 5) - (-1), float(taylor_remainder(0, 1)), by=10)  # -x + 5 x^3, which rises
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2
         slope = half_power(np.array([x])) / 2  # times -1/x the gradient at 0 of a loss that has no curvature there
-        assert bounds.helps(-slope, 0.0, rho, x)
-        violated(half_power(np.array([x])) - slope, float(bounds.taylor_remainder(rho, x)), by=2)
+        assert helps(-slope, 0.0, rho, x)
+        violated(half_power(np.array([x])) - slope, float(taylor_remainder(rho, x)), by=2)
 
 
 def test_c_a_stationary_end_of_training_is_needed() -> None:
     there = quadratic(np.eye(1), -np.ones(1))
     alone, after, early = (there(np.array([x + 0.6])) - there(np.array([x])) for x in (0.0, 1.0, 0.2))
     equal([alone, after, early], [-0.42, 0.18, -0.30])
-    equal([alone, after], [bounds.transfer_change(0.6, 0.36), bounds.transfer_change(0, 0.36)])
-    violated(float(bounds.transfer_change(0, 0.36)) - early, abs(after), by=2)
+    equal([alone, after], [transfer_change(0.6, 0.36), transfer_change(0, 0.36)])
+    violated(float(transfer_change(0, 0.36)) - early, abs(after), by=2)
 
 
 def test_c_a_quadratic_is_needed() -> None:
-    violated(float(bounds.transfer_change(0, 1)) - (1 / 2 - 1), 1 / 2, by=1.9)  # (x - 1)^2 / 2 - (x - 1)^3 at 2
+    violated(float(transfer_change(0, 1)) - (1 / 2 - 1), 1 / 2, by=1.9)  # (x - 1)^2 / 2 - (x - 1)^3 at 2

@@ -57,8 +57,17 @@ from numpy.random import default_rng
 from numpy.typing import ArrayLike
 
 from theory.instances import SEEDS, equal, holds, reached, scales, violated
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.storage import (
+    adam_step,
+    adam_step_at,
+    changed_range,
+    frozen_above,
+    lost_below,
+    relative_thresholds,
+    rounding_error,
+    unchanged_chance,
+)
 
 FORMATS = {"bfloat16": 7, "float8 e4m3": 3, "float8 e5m2": 2}
 BFLOAT16 = 7
@@ -82,7 +91,7 @@ def grid(mantissa: int) -> Array:
 def test_a_is_exact_for_every_mantissa(mantissa: int, outward: bool) -> None:
     w = grid(mantissa)
     sign = np.sign(w) if outward else -np.sign(w)
-    tau = bounds.lost_below(w, sign, mantissa)
+    tau = lost_below(w, sign, mantissa)
     np.testing.assert_array_equal(store(w, mantissa), w)
     np.testing.assert_array_equal(store(w + sign * tau * (1 - 1e-9), mantissa), w)
     assert np.all(store(w + sign * tau * (1 + 1e-9), mantissa) != w)
@@ -94,7 +103,7 @@ def test_a_is_exact_for_every_mantissa(mantissa: int, outward: bool) -> None:
 def test_a_relative_thresholds_hold(seed: int, mantissa: int, share: float) -> None:
     w = grid(mantissa)
     sign = default_rng(seed).choice([-1.0, 1.0], len(w))
-    lost, kept = bounds.relative_thresholds(mantissa)
+    lost, kept = relative_thresholds(mantissa)
     np.testing.assert_array_equal(store(w + sign * share * lost * np.abs(w), mantissa), w)
     np.testing.assert_array_equal(store(w + sign * lost * np.abs(w), mantissa), w)
     assert np.all(store(w + sign * kept / share * 1.000001 * np.abs(w), mantissa) != w)
@@ -102,11 +111,11 @@ def test_a_relative_thresholds_hold(seed: int, mantissa: int, share: float) -> N
 
 @pytest.mark.parametrize("mantissa", FORMATS.values(), ids=FORMATS)
 def test_a_relative_thresholds_are_tight(mantissa: int) -> None:
-    lost, kept = bounds.relative_thresholds(mantissa)
+    lost, kept = relative_thresholds(mantissa)
     assert store(1 - 1.001 * lost, mantissa) != 1
     assert store(1 + 0.999 * kept, mantissa) == 1
-    reached(kept, float(bounds.lost_below(1.0, 1.0, mantissa)))
-    reached(lost, float(bounds.lost_below(1.0, -1.0, mantissa)))
+    reached(kept, float(lost_below(1.0, 1.0, mantissa)))
+    reached(lost, float(lost_below(1.0, -1.0, mantissa)))
 
 
 def trained(w: Array, steps: Array, mantissa: int, master: bool) -> Array:
@@ -122,14 +131,14 @@ def test_b_large_weights_are_frozen(seed: int, mantissa: int, size: float, count
     w = store(np.exp2(generator.uniform(-20, 4, 300)) * generator.choice([-1.0, 1.0], 300), mantissa)
     steps = size * generator.uniform(-1, 1, (count, 300))
     steps[generator.integers(count)] = size * generator.choice([-1.0, 1.0], 300)
-    frozen = np.abs(w) >= bounds.frozen_above(size, mantissa)
+    frozen = np.abs(w) >= frozen_above(size, mantissa)
     assert frozen.any()
     np.testing.assert_array_equal(trained(w, steps, mantissa, master=False)[frozen], w[frozen])
 
 
 @pytest.mark.parametrize("mantissa", FORMATS.values(), ids=FORMATS)
 def test_b_is_tight_at_powers_of_two(mantissa: int) -> None:
-    size = 1.001 / float(bounds.frozen_above(1.0, mantissa))
+    size = 1.001 / float(frozen_above(1.0, mantissa))
     assert store(1.0 - size, mantissa) != 1  # a weight of 0.999 times the bound
     assert store(1.0 - size / 1.002, mantissa) == 1
 
@@ -139,24 +148,24 @@ def test_c_holds(seed: int, mantissa: int, scale: float) -> None:
     generator = default_rng(seed)
     w = store(generator.standard_normal(500), mantissa)
     delta = scale * generator.standard_normal(500) * np.abs(generator.standard_normal(500))
-    low, high, markov = bounds.changed_range(w, delta, mantissa)
+    low, high, markov = changed_range(w, delta, mantissa)
     changed = float(np.mean(store(w + delta, mantissa) != w))
     holds([low, changed, high], [changed, high, markov])
 
 
 def test_c_is_tight() -> None:
-    lost, kept = bounds.relative_thresholds(BFLOAT16)
+    lost, kept = relative_thresholds(BFLOAT16)
     w = np.exp2(np.arange(-5.0, 5.0))
     for delta, expected in ((-1.001 * lost * w, 1), (0.999 * kept * w, 0)):
-        low, high, markov = bounds.changed_range(w, delta, BFLOAT16)
+        low, high, markov = changed_range(w, delta, BFLOAT16)
         changed = float(np.mean(store(w + delta, BFLOAT16) != w))
         assert changed == expected == (high if expected else low)
         assert markov == 1
     delta = 1.001 * kept * w
-    reached(float(np.mean(store(w + delta, BFLOAT16) != w)), bounds.changed_range(w, delta, BFLOAT16)[0])
+    reached(float(np.mean(store(w + delta, BFLOAT16) != w)), changed_range(w, delta, BFLOAT16)[0])
     # Markov's part: all drifts 0 or exactly at the threshold.
     half = np.where(np.arange(10) < 5, 0.0, lost * w)
-    reached(0.5, bounds.changed_range(w, half, BFLOAT16)[2])
+    reached(0.5, changed_range(w, half, BFLOAT16)[2])
 
 
 @given(seed=SEEDS, mantissa=BITS, share=st.floats(0.01, 1.5))
@@ -166,7 +175,7 @@ def test_c_a_uniform_residual_flips_in_proportion(seed: int, mantissa: int, shar
     copies = w + spacing * ((np.arange(count) + 0.5) / count - 0.5)
     sign = default_rng(seed).choice([-1.0, 1.0])
     unchanged = np.mean(store(copies + sign * share * spacing, mantissa) == w)
-    equal(unchanged, bounds.unchanged_chance(w, sign * share * spacing, mantissa), rel=0, scale=1e13 / 2000)
+    equal(unchanged, unchanged_chance(w, sign * share * spacing, mantissa), rel=0, scale=1e13 / 2000)
 
 
 def adam(gradients: Array, beta1: float, beta2: float) -> Array:
@@ -184,9 +193,9 @@ def test_d_holds(seed: int, beta1: float, slack: float, count: int) -> None:
     beta2 = beta1**2 + slack * (1 - beta1**2)
     generator = default_rng(seed)
     gradients = generator.standard_normal(count) * np.exp(3 * generator.standard_normal(count))
-    most = np.array([bounds.adam_step_at(beta1, beta2, t) for t in range(1, count + 1)])
+    most = np.array([adam_step_at(beta1, beta2, t) for t in range(1, count + 1)])
     holds(adam(gradients, beta1, beta2), most)
-    holds(most, bounds.adam_step(beta1, beta2))
+    holds(most, adam_step(beta1, beta2))
     equal(most[0], 1)
 
 
@@ -194,8 +203,8 @@ def test_d_holds(seed: int, beta1: float, slack: float, count: int) -> None:
 @pytest.mark.parametrize("t", [1, 2, 20, 400])
 def test_d_is_tight_in_every_step(beta1: float, beta2: float, t: int) -> None:
     gradients = (beta1 / beta2) ** (t - np.arange(1.0, t + 1))
-    reached(float(adam(gradients, beta1, beta2)[-1]), bounds.adam_step_at(beta1, beta2, t), rel=1e-8)
-    reached(bounds.adam_step_at(beta1, beta2, 10**5), bounds.adam_step(beta1, beta2))
+    reached(float(adam(gradients, beta1, beta2)[-1]), adam_step_at(beta1, beta2, t), rel=1e-8)
+    reached(adam_step_at(beta1, beta2, 10**5), adam_step(beta1, beta2))
 
 
 @given(seed=SEEDS, mantissa=BITS, scale=scales(1e-4, 1))
@@ -203,21 +212,21 @@ def test_e_storage_is_a_rollback_with_rounding(seed: int, mantissa: int, scale: 
     generator = default_rng(seed)
     star = store(generator.standard_normal(300), mantissa)
     delta = scale * generator.standard_normal(300)
-    lost = np.abs(delta) < bounds.lost_below(star, delta, mantissa)
+    lost = np.abs(delta) < lost_below(star, delta, mantissa)
     rest = store(star + delta, mantissa) - star - np.where(lost, 0, delta)
     assert not rest[lost].any()
-    holds(np.abs(rest), bounds.rounding_error(star + delta, mantissa))
-    equal(bounds.unchanged_chance(star, 0.0, mantissa), 1)
+    holds(np.abs(rest), rounding_error(star + delta, mantissa))
+    equal(unchanged_chance(star, 0.0, mantissa), 1)
 
 
 @pytest.mark.parametrize("mantissa", FORMATS.values(), ids=FORMATS)
 def test_e_is_tight_at_a_midpoint(mantissa: int) -> None:
-    x = 1 + bounds.relative_thresholds(mantissa)[1]
-    reached(abs(float(store(x, mantissa)) - x), float(bounds.rounding_error(x, mantissa)))
+    x = 1 + relative_thresholds(mantissa)[1]
+    reached(abs(float(store(x, mantissa)) - x), float(rounding_error(x, mantissa)))
 
 
 def test_half_a_unit_relative_is_no_rule() -> None:
-    share = 1.5 * bounds.relative_thresholds(BFLOAT16)[0]
+    share = 1.5 * relative_thresholds(BFLOAT16)[0]
     assert store(1 * (1 + share), BFLOAT16) == 1
     assert store(1.9921875 * (1 + share), BFLOAT16) != 1.9921875
 
@@ -226,7 +235,7 @@ def test_normal_numbers_and_one_rounding_to_the_nearest_are_needed_in_a() -> Non
     def lost_by(kind: type[np.floating], w: float, delta: float) -> bool:
         return bool(kind(w + delta) == kind(w))
 
-    tau = float(bounds.lost_below(1.0, 1.0, BFLOAT16))
+    tau = float(lost_below(1.0, 1.0, BFLOAT16))
     delta = tau + 2.0**-30
     assert store(1 + delta, BFLOAT16) != 1
     assert store(np.float32(1 + delta), BFLOAT16) == 1  # it was a tie by then
@@ -234,9 +243,9 @@ def test_normal_numbers_and_one_rounding_to_the_nearest_are_needed_in_a() -> Non
     assert np.floor((1 + 1.9 * tau) / spacing) * spacing == 1  # towards zero
     assert np.floor((1 - 1e-6 * tau) / spacing) * spacing != 1
     assert lost_by(np.float16, 2.0**-24, 0.4 * 2.0**-24)  # the least positive number, not a normal one
-    violated(0.4 * 2.0**-24, float(bounds.lost_below(2.0**-24, 1.0, 10)), by=100)
+    violated(0.4 * 2.0**-24, float(lost_below(2.0**-24, 1.0, 10)), by=100)
     assert lost_by(np.float16, 2.0**-14, -0.4 * 2.0**-24)  # the least normal number
-    violated(0.4 * 2.0**-24, float(bounds.lost_below(2.0**-14, -1.0, 10)), by=1.5)
+    violated(0.4 * 2.0**-24, float(lost_below(2.0**-14, -1.0, 10)), by=1.5)
 
 
 @pytest.mark.parametrize(("kind", "mantissa"), [(np.float16, 10), (np.float32, 23)])
@@ -246,7 +255,7 @@ def test_storing_agrees_with_the_formats_that_numpy_has(kind: type[np.floating],
 
 
 def test_a_checkpoint_on_the_grid_is_needed_in_e() -> None:
-    star = 1 + float(bounds.lost_below(1.0, 1.0, BFLOAT16)) / 2
+    star = 1 + float(lost_below(1.0, 1.0, BFLOAT16)) / 2
     violated(abs(float(store(star, BFLOAT16)) - star), 0.0, by=1)  # delta = 0, and r would be 0
 
 
@@ -254,7 +263,7 @@ def test_no_precise_copy_is_needed_in_b() -> None:
     generator, size = default_rng(0), 1e-6
     w = store(0.02 * generator.standard_normal(20_000), BFLOAT16)
     steps = np.full((400, 1), size) * generator.choice([-1.0, 1.0], len(w))  # every weight keeps its direction
-    bound = float(np.mean(np.abs(w) < bounds.frozen_above(size, BFLOAT16)))
+    bound = float(np.mean(np.abs(w) < frozen_above(size, BFLOAT16)))
     changed = {master: float(np.mean(trained(w, steps, BFLOAT16, master) != w)) for master in (False, True)}
     holds(changed[False], bound)
     violated(changed[True], bound, by=30)
@@ -265,8 +274,8 @@ def test_a_start_on_the_grid_is_needed_in_c() -> None:
     drift = 1e-6
     assert store(edge, BFLOAT16) == 1
     changed = float(store(edge + drift, BFLOAT16) != 1)
-    violated(changed, bounds.changed_range(1.0, drift, BFLOAT16)[2], by=100)
-    violated(changed, 1 - float(bounds.unchanged_chance(1.0, drift, BFLOAT16)), by=100)
+    violated(changed, changed_range(1.0, drift, BFLOAT16)[2], by=100)
+    violated(changed, 1 - float(unchanged_chance(1.0, drift, BFLOAT16)), by=100)
 
 
 def test_betas_are_needed_in_d() -> None:
@@ -274,4 +283,4 @@ def test_betas_are_needed_in_d() -> None:
         gradients = 1.8 ** (count - np.arange(1.0, count + 1))
         violated(float(adam(gradients, 0.9, 0.5)[-1]), 1.2 ** (count / 4), by=1)
     quoted = (1 - 0.9) / np.sqrt(1 - 0.999)
-    violated(bounds.adam_step_at(0.9, 0.999, 400), quoted, by=1.3)
+    violated(adam_step_at(0.9, 0.999, 400), quoted, by=1.3)

@@ -56,8 +56,18 @@ from hypothesis import strategies as st
 from numpy.random import Generator, default_rng
 
 from theory.instances import SEEDS, equal, holds, norm, reached, scales, subspace, violated
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.policy import (
+    convex_damage,
+    kl_bound,
+    kl_remainder,
+    kl_remainder_of_spread,
+    reversed_kl_remainder,
+    reward_change,
+    sampling_noise,
+    tabular_rho,
+)
+from toymdrl.bounds.taylor import taylor_remainder
 
 ANSWERS = st.integers(2, 6)
 STEPS = scales(1e-2, 3.0)
@@ -116,7 +126,7 @@ def test_a_damage_is_a_divergence(seed: int, answers: int, beta: float, step: fl
     small = 1e-3 * delta / norm(delta)
     form = float(small @ policy.fisher(policy.theta) @ small)
     spread = float(np.max(np.ptp(policy.features @ small, axis=-1)))
-    holds(abs(kl(policy(policy.theta + small), star) - form / 2), bounds.kl_remainder_of_spread(spread), 1e-3)
+    holds(abs(kl(policy(policy.theta + small), star) - form / 2), kl_remainder_of_spread(spread), 1e-3)
 
 
 @given(seed=SEEDS, answers=ANSWERS, step=STEPS)
@@ -125,26 +135,26 @@ def test_b_and_c_hold(seed: int, answers: int, step: float) -> None:
     logits, z = 2 * generator.standard_normal(answers), step * generator.standard_normal(answers)
     old, new = softmax(logits), softmax(logits + z)
     form, size = float(z @ fisher(old) @ z) / 2, norm(z)
-    holds(abs(kl(new, old) - form), bounds.kl_remainder(size), size**2)
-    holds(abs(kl(new, old) - form), bounds.kl_remainder_of_spread(np.ptp(z)), size**2)
-    holds(abs(kl(old, new) - form), bounds.reversed_kl_remainder(size), size**2)
-    holds([kl(new, old), kl(old, new)], bounds.kl_bound(size), size**2)
+    holds(abs(kl(new, old) - form), kl_remainder(size), size**2)
+    holds(abs(kl(new, old) - form), kl_remainder_of_spread(np.ptp(z)), size**2)
+    holds(abs(kl(old, new) - form), reversed_kl_remainder(size), size**2)
+    holds([kl(new, old), kl(old, new)], kl_bound(size), size**2)
 
 
 def test_b_is_tight_to_leading_order() -> None:
     for p in (0.5 - np.sqrt(3) / 6, 0.5 + np.sqrt(3) / 6):
         old, z = np.array([p, 1 - p]), np.array([1e-3, -1e-3])
         new, form = softmax(np.log(old) + z), float(z @ fisher(old) @ z) / 2
-        reached(abs(kl(new, old) - form), float(bounds.kl_remainder(norm(z))), rel=5e-3)
-        reached(abs(kl(new, old) - form), float(bounds.kl_remainder_of_spread(np.ptp(z))), rel=5e-3)
-        reached(abs(kl(old, new) - form), float(bounds.reversed_kl_remainder(norm(z))), rel=5e-3)
+        reached(abs(kl(new, old) - form), float(kl_remainder(norm(z))), rel=5e-3)
+        reached(abs(kl(new, old) - form), float(kl_remainder_of_spread(np.ptp(z))), rel=5e-3)
+        reached(abs(kl(old, new) - form), float(reversed_kl_remainder(norm(z))), rel=5e-3)
 
 
 def test_c_is_tight_to_leading_order_and_has_no_converse() -> None:
     even, z = np.array([0.5, 0.5]), np.array([1e-3, -1e-3])
-    reached(kl(softmax(z), even), float(bounds.kl_bound(norm(z))), rel=1e-5)
-    reached(kl(even, softmax(z)), float(bounds.kl_bound(norm(z))), rel=1e-5)
-    assert kl(softmax(np.array([5.0, 5.0])), even) == 0 < float(bounds.kl_bound(norm(np.array([5.0, 5.0]))))
+    reached(kl(softmax(z), even), float(kl_bound(norm(z))), rel=1e-5)
+    reached(kl(even, softmax(z)), float(kl_bound(norm(z))), rel=1e-5)
+    assert kl(softmax(np.array([5.0, 5.0])), even) == 0 < float(kl_bound(norm(np.array([5.0, 5.0]))))
 
 
 @given(seed=SEEDS, answers=ANSWERS, step=STEPS, reward=scales(0.1, 10))
@@ -156,14 +166,14 @@ def test_d_holds(seed: int, answers: int, step: float, reward: float) -> None:
     advantage, scores, spread = r - pi @ r, np.eye(answers) - pi, float(np.ptp(r))
     gradient = -(pi * advantage) @ scores
     hessian = -(scores.T * (pi * advantage)) @ scores
-    form, most, rho = float(z @ fisher(pi) @ z), float(np.abs(advantage).max()), bounds.tabular_rho(spread)
+    form, most, rho = float(z @ fisher(pi) @ z), float(np.abs(advantage).max()), tabular_rho(spread)
     damage = float(pi @ r - new @ r)
     holds(abs(z @ hessian @ z), most * form, reward * norm(z) ** 2)
-    holds(damage, bounds.convex_damage(gradient @ z, most * form, rho, norm(z)), reward)
-    holds(abs(damage), bounds.reward_change(spread, kl(new, pi)), reward)
-    holds(abs(damage), bounds.reward_change(spread, kl(pi, new)), reward)
+    holds(damage, convex_damage(gradient @ z, most * form, rho, norm(z)), reward)
+    holds(abs(damage), reward_change(spread, kl(new, pi)), reward)
+    holds(abs(damage), reward_change(spread, kl(pi, new)), reward)
     # rho bounds T1's remainder; and the Hessian is that of J, by central differences of the gradient.
-    holds(abs(damage - gradient @ z - z @ hessian @ z / 2), bounds.taylor_remainder(rho, norm(z)), reward)
+    holds(abs(damage - gradient @ z - z @ hessian @ z / 2), taylor_remainder(rho, norm(z)), reward)
     h, v = 1e-5, z / norm(z)
     ahead, behind = softmax(logits + h * v), softmax(logits - h * v)
     slopes = [-(p * (r - p @ r)) @ (np.eye(answers) - p) for p in (ahead, behind)]
@@ -173,15 +183,15 @@ def test_d_holds(seed: int, answers: int, step: float, reward: float) -> None:
 def test_d_is_tight_to_leading_order() -> None:
     z, pi, r = 1e-3 * np.array([1.0, -1, 0, 0]), np.full(4, 0.25), np.array([-1.0, -1, 1, 1])
     form, damage = float(z @ fisher(pi) @ z), float(pi @ r - softmax(z) @ r)
-    reached(damage, float(bounds.convex_damage(0.0, form, 0.0, norm(z))), rel=1e-5)  # A_max = 1, g = 0
+    reached(damage, float(convex_damage(0.0, form, 0.0, norm(z))), rel=1e-5)  # A_max = 1, g = 0
     even, best = np.array([0.5, 0.5]), np.array([1.0, 0.0])
     new = softmax(z[:2])
-    reached(abs(float((new - even) @ best)), float(bounds.reward_change(1.0, kl(new, even))), rel=1e-5)
+    reached(abs(float((new - even) @ best)), float(reward_change(1.0, kl(new, even))), rel=1e-5)
     # The best constant known for rho: two even answers reach sqrt(2)/4 of the spread, a fifth of what is proved.
     u, h = np.array([1.0, -1]) / np.sqrt(2), 1e-2
     third = sum(c * float(softmax(k * h * u) @ best) for k, c in ((2, 0.5), (1, -1), (-1, 1), (-2, -0.5))) / h**3
     equal(abs(third), np.sqrt(2) / 4, rel=1e-3)
-    assert abs(third) < float(bounds.tabular_rho(1.0)) / 4.9
+    assert abs(third) < float(tabular_rho(1.0)) / 4.9
 
 
 @given(seed=SEEDS, answers=ANSWERS, samples=st.integers(1, 50), baseline=scales(1e-2, 3))
@@ -195,17 +205,17 @@ def test_e_holds(seed: int, answers: int, samples: int, baseline: float) -> None
     covariance = (terms.T * pi @ terms - np.outer(mean, mean)) / samples
     information, largest = scores.T * pi @ scores, float(np.abs(r - baseline).max())
     for v in np.eye(4):
-        holds(v @ covariance @ v, bounds.sampling_noise(largest, samples, v @ information @ v))
+        holds(v @ covariance @ v, sampling_noise(largest, samples, v @ information @ v))
     rest = largest**2 / samples * information - covariance
     holds(0.0, np.linalg.eigvalsh(rest).min(), norm(information, 2))
     inside = np.trace(split.p @ information @ split.p)
-    holds(np.trace(split.p @ covariance @ split.p), bounds.sampling_noise(largest, samples, inside), norm(terms))
+    holds(np.trace(split.p @ covariance @ split.p), sampling_noise(largest, samples, inside), norm(terms))
 
 
 def test_e_is_tight() -> None:
     feature, r = np.array([1.0, 1, -1, -1]), np.array([1.0, -1, 1, -1])
     terms = r * feature  # the scores are the features: they have mean 0
-    reached(float(np.var(terms)) / 7, float(bounds.sampling_noise(1.0, 7, np.mean(feature**2))))
+    reached(float(np.var(terms)) / 7, float(sampling_noise(1.0, 7, np.mean(feature**2))))
 
 
 @given(seed=SEEDS, d=st.integers(2, 6), step=STEPS, rho=scales(1e-2, 3))
@@ -215,13 +225,13 @@ def test_f_holds(seed: int, d: int, step: float, rho: float) -> None:
     g, delta = generator.standard_normal(d), step * generator.standard_normal(d)
     damage = g @ delta + delta @ (basis * values @ basis.T) @ delta / 2 - rho / 6 * norm(delta) ** 3
     positive = delta @ (basis * np.maximum(values, 0) @ basis.T) @ delta
-    holds(damage, bounds.convex_damage(g @ delta, positive, rho, norm(delta)), norm(delta) ** 2)
+    holds(damage, convex_damage(g @ delta, positive, rho, norm(delta)), norm(delta) ** 2)
 
 
 @given(slope=scales(1e-2, 3), h=scales(1e-2, 3), rho=scales(1e-2, 3), x=STEPS)
 def test_f_is_tight(slope: float, h: float, rho: float, x: float) -> None:
     damage = slope * x + h / 2 * x**2 + rho / 6 * x**3
-    reached(damage, float(bounds.convex_damage(slope * x, h * x**2, rho, x)))
+    reached(damage, float(convex_damage(slope * x, h * x**2, rho, x)))
 
 
 def test_realisability_is_needed() -> None:
@@ -244,14 +254,14 @@ def test_a_regulariser_is_needed_for_curvature() -> None:
 def test_the_cubic_term_is_needed() -> None:
     p, z = np.array([0.2, 0.8]), np.array([1.0, -1.0])
     form = float(z @ fisher(p) @ z) / 2
-    violated(abs(kl(softmax(np.log(p) + z), p) - form), float(bounds.kl_remainder(0.0)), by=10)
+    violated(abs(kl(softmax(np.log(p) + z), p) - form), float(kl_remainder(0.0)), by=10)
 
 
 def test_logits_that_bend_are_beyond_d() -> None:
     r, t = np.array([0.0, 1.0]), 1e-2
     damage = 0.5 - float(softmax(np.array([t**2, -(t**2)])) @ r)
     information = 0.0  # the logits do not move to first order
-    violated(damage, float(bounds.convex_damage(0.0, information, 0.0, t)), by=10)
+    violated(damage, float(convex_damage(0.0, information, 0.0, t)), by=10)
 
 
 def test_on_policy_samples_and_a_constant_baseline_are_needed() -> None:
@@ -260,16 +270,16 @@ def test_on_policy_samples_and_a_constant_baseline_are_needed() -> None:
     information = float(pi @ scores**2)
     elsewhere = np.array([0.5, 0.5])
     off_policy = float(elsewhere @ scores**2 - (elsewhere @ scores) ** 2)
-    violated(off_policy, float(bounds.sampling_noise(1.0, 1, information)), by=10)
+    violated(off_policy, float(sampling_noise(1.0, 1, information)), by=10)
     # A baseline that knows the answer: r - b is 1 in size wherever b is the mean, but not what is averaged.
     r, baseline = np.array([1.0, 1.0]), np.array([-3.0, 1.0])
     terms = (r - baseline) * scores
     noise = float(pi @ terms**2 - (pi @ terms) ** 2)
-    violated(noise, float(bounds.sampling_noise(np.abs(r - pi @ baseline).max(), 1, information)), by=10)
+    violated(noise, float(sampling_noise(np.abs(r - pi @ baseline).max(), 1, information)), by=10)
 
 
 def test_f_is_one_sided() -> None:
     h, delta = np.diag([1.0, -2.0]), np.array([0.5, 1.0])
     damage = delta @ h @ delta / 2
     equal(damage, -0.875)
-    violated(-damage, float(bounds.convex_damage(0.0, delta[0] ** 2, 0.0, norm(delta))), by=5)
+    violated(-damage, float(convex_damage(0.0, delta[0] ** 2, 0.0, norm(delta))), by=5)

@@ -31,7 +31,7 @@ from hypothesis import given
 from numpy.random import default_rng
 
 from theory.instances import DIMENSIONS, SEEDS, equal, holds, loss, norm, reached, scales, unit, violated
-from toymdrl import bounds
+from toymdrl.bounds.taylor import difference_quotient_error, taylor_remainder
 
 STEPS = scales(1e-2, 5.0)
 
@@ -43,7 +43,7 @@ def test_a_holds(seed: int, d: int, step: float, bend: float) -> None:
     level = there(star)
     plus, minus = there(star + delta) - level, there(star - delta) - level
     first, second = float(there.gradient(star) @ delta), float(delta @ there.hessian(star) @ delta) / 2
-    remainder = bounds.taylor_remainder(there.rho, step)
+    remainder = taylor_remainder(there.rho, step)
     scale = abs(level) + abs(plus) + abs(minus) + abs(first) + abs(second)
     holds(abs((plus + minus) / 2 - second), remainder, scale)
     holds(abs((plus - minus) / 2 - first), remainder, scale)
@@ -65,25 +65,25 @@ def test_b_holds(seed: int, d: int, h: float, bend: float) -> None:
     there, v, theta = loss(generator, d, bend=bend), unit(generator, d), generator.standard_normal(d)
     ahead, behind = there.gradient(theta + h * v), there.gradient(theta - h * v)
     error = norm((ahead - behind) / (2 * h) - there.hessian(theta) @ v)
-    holds(error, bounds.difference_quotient_error(there.rho, h), (norm(ahead) + norm(behind)) / h)
+    holds(error, difference_quotient_error(there.rho, h), (norm(ahead) + norm(behind)) / h)
 
 
 @given(rho=scales(0.1, 10), x=STEPS)
 def test_both_parts_are_tight(rho: float, x: float) -> None:
-    cubic, slope, remainder = rho / 6 * x**3, rho / 2 * x**2, float(bounds.taylor_remainder(rho, x))
+    cubic, slope, remainder = rho / 6 * x**3, rho / 2 * x**2, float(taylor_remainder(rho, x))
     reached((cubic + cubic) / 2, remainder)  # (a), |x|^3: even
     reached((cubic - -cubic) / 2, remainder)  # (a), x^3: odd
-    reached((slope - -slope) / (2 * x), float(bounds.difference_quotient_error(rho, x)))  # (b), |x|^3
+    reached((slope - -slope) / (2 * x), float(difference_quotient_error(rho, x)))  # (b), |x|^3
 
 
 def test_a_lipschitz_hessian_is_needed() -> None:
     for rho in (1.0, 10.0, 100.0):
         x = 0.1 / rho**2  # any rho fails at steps as small as this; g = H = 0 at 0
         value, slope = 4 / 15 * x**2.5, 2 / 3 * x**1.5
-        remainder = float(bounds.taylor_remainder(rho, x))
+        remainder = float(taylor_remainder(rho, x))
         violated((value + value) / 2, remainder, by=5)
         violated((value - -value) / 2, remainder, by=5)
-        violated((slope - -slope) / (2 * x), float(bounds.difference_quotient_error(rho, x)), by=3)
+        violated((slope - -slope) / (2 * x), float(difference_quotient_error(rho, x)), by=3)
 
 
 def test_it_is_needed_on_both_sides() -> None:
@@ -92,8 +92,8 @@ def test_it_is_needed_on_both_sides() -> None:
 
     plus, minus = one_sided(2.0), one_sided(-2.0)
     assert plus == 0
-    violated((plus + minus) / 2, float(bounds.taylor_remainder(0.0, 2.0)), by=10)
-    violated((minus - plus) / 2, float(bounds.taylor_remainder(0.0, 2.0)), by=10)
+    violated((plus + minus) / 2, float(taylor_remainder(0.0, 2.0)), by=10)
+    violated((minus - plus) / 2, float(taylor_remainder(0.0, 2.0)), by=10)
     gradients = -3 * np.array([0.0, 1.0])  # at 2 and at -2
     quotient = (gradients[0] - gradients[1]) / 4
-    violated(quotient, float(bounds.difference_quotient_error(0.0, 2.0)), by=10)
+    violated(quotient, float(difference_quotient_error(0.0, 2.0)), by=10)

@@ -41,8 +41,9 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from theory.instances import DIMENSIONS, SEEDS, equal, holds, loss, reached, scales, unit, violated
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.quadrature import quadrature_error, rough_quadrature_error, rule_distance
+from toymdrl.bounds.taylor import taylor_remainder
 
 NODES = st.integers(1, 5)
 
@@ -82,7 +83,7 @@ def test_b_holds(nodes: int, rate: float, phase: float) -> None:
     # phi = sin(rate s + phase): every derivative of order k is at most rate^k.
     rest = np.sin(rate + phase) - np.sin(phase) - rate * np.cos(phase)
     form = shares @ (-(rate**2) * np.sin(rate * points + phase))
-    holds(abs(rest - form / 2), bounds.quadrature_error(rate ** (2 * nodes + 2), nodes))
+    holds(abs(rest - form / 2), quadrature_error(rate ** (2 * nodes + 2), nodes))
 
 
 @pytest.mark.parametrize("nodes", range(1, 5))
@@ -91,12 +92,12 @@ def test_b_is_tight(nodes: int) -> None:
     order = 2 * nodes + 2
     form = shares @ (order * (order - 1) * points ** (order - 2))
     top = float(np.prod(np.arange(1, order + 1)))  # of s^order
-    reached(float(1 - form / 2), float(bounds.quadrature_error(top, nodes)), rel=1e-6)
+    reached(float(1 - form / 2), float(quadrature_error(top, nodes)), rel=1e-6)
 
 
 def test_b_by_hand() -> None:
-    equal(bounds.quadrature_error(1.0, 1), 1 / 72)
-    equal(bounds.quadrature_error(1.0, 2), 1 / 14400)
+    equal(quadrature_error(1.0, 1), 1 / 72)
+    equal(quadrature_error(1.0, 2), 1 / 14400)
 
 
 @given(seed=SEEDS, d=DIMENSIONS, step=scales(1e-2, 3.0), nodes=NODES)
@@ -110,7 +111,7 @@ def test_c_holds_for_any_rule(seed: int, d: int, step: float, nodes: int) -> Non
     ):
         form = sum(w * (delta @ there.hessian(star + s * delta) @ delta) for s, w in zip(points, shares, strict=True))
         scale = abs(there(star)) + abs(there(star + delta))
-        holds(abs(rest - form / 2), bounds.rough_quadrature_error(there.rho, step, points, shares), scale)
+        holds(abs(rest - form / 2), rough_quadrature_error(there.rho, step, points, shares), scale)
 
 
 @given(seed=SEEDS, nodes=NODES, rho=scales(0.1, 10))
@@ -125,28 +126,28 @@ def test_c_is_tight(seed: int, nodes: int, rho: float) -> None:
         gap = shares @ (points[:, None] <= grid) - (1 - (1 - grid) ** 2)
         curvature = rho * np.cumsum(np.sign(gap)) / len(grid)
         rest, form = np.mean((1 - grid) * curvature), shares @ np.interp(points, grid, curvature)
-        reached(float(abs(rest - form / 2)), float(bounds.rough_quadrature_error(rho, 1.0, points, shares)), rel=1e-3)
+        reached(float(abs(rest - form / 2)), float(rough_quadrature_error(rho, 1.0, points, shares)), rel=1e-3)
 
 
 def test_c_by_hand() -> None:
-    equal(bounds.rule_distance([0.0], [1.0]), 1 / 3)
-    equal(bounds.rule_distance([1 / 3], [1.0]), 16 / 81)
-    equal(bounds.rough_quadrature_error(2.0, 3.0, [0.0], [1.0]), bounds.taylor_remainder(2.0, 3.0))
+    equal(rule_distance([0.0], [1.0]), 1 / 3)
+    equal(rule_distance([1 / 3], [1.0]), 16 / 81)
+    equal(rough_quadrature_error(2.0, 3.0, [0.0], [1.0]), taylor_remainder(2.0, 3.0))
 
 
 def test_b_needs_a_smooth_path() -> None:
     points, shares = gauss(1)
     form = shares @ (6 * np.maximum(points - 1 / 3, 0))  # phi = (s - 1/3)_+^3: its fourth derivative is 0 but at 1/3
-    violated(float((2 / 3) ** 3 - form / 2), float(bounds.quadrature_error(0.0, 1)) + 1e-3, by=100)
+    violated(float((2 / 3) ** 3 - form / 2), float(quadrature_error(0.0, 1)) + 1e-3, by=100)
 
 
 def test_c_needs_a_lipschitz_hessian() -> None:
     points, shares = gauss(1)
     form = shares @ np.where(np.abs(points - 1 / 3) < 1e-9, 1.0, 0.0)  # 1 at the node alone: the damage is 0
-    violated(float(form / 2), float(bounds.rough_quadrature_error(0.0, 1.0, points, shares)) + 1e-3, by=100)
+    violated(float(form / 2), float(rough_quadrature_error(0.0, 1.0, points, shares)) + 1e-3, by=100)
 
 
 def test_the_weight_is_needed() -> None:
     points, shares = np.polynomial.legendre.leggauss(4)
     mean = shares / 2 @ (6 * (points + 1) / 2)  # phi = s^3
-    violated(float(abs(1 - mean / 2)), float(bounds.quadrature_error(0.0, 4)) + 6 / 12 - 1e-9, by=1)
+    violated(float(abs(1 - mean / 2)), float(quadrature_error(0.0, 4)) + 6 / 12 - 1e-9, by=1)

@@ -45,8 +45,9 @@ from hypothesis import strategies as st
 from numpy.random import Generator, default_rng
 
 from theory.instances import DIMENSIONS, SEEDS, Accept, equal, holds, norm, reached, scales, symmetric, unit, violated
-from toymdrl import bounds
-from toymdrl.bounds import Array
+from toymdrl.bounds.arrays import Array
+from toymdrl.bounds.order import order_difference, order_gap
+from toymdrl.bounds.order import refreshed_last as refreshed_last_bound
 
 STEPS = st.integers(1, 12)
 
@@ -91,17 +92,17 @@ def test_a_and_c_hold(seed: int, d: int, size: float, pace: float, steps: int) -
     alpha = pace / case.most
     rolled_last, refreshed_last = case.orders(alpha, steps)
     alone = case.damage(case.roll(case.delta))
-    bound = bounds.refreshed_last(alone, alpha, case.least, case.most, steps)
+    bound = refreshed_last_bound(alone, alpha, case.least, case.most, steps)
     holds([refreshed_last, float(bound)], [float(bound), alone])
     gap = abs(rolled_last**0.5 - max(refreshed_last, 0.0) ** 0.5)
     # A square root turns a rounding error of 1e-16 into one of 1e-8.
-    holds(gap, bounds.order_gap(alpha, steps, case.most, case.coupling, size) + 1e-7 * size)
+    holds(gap, order_gap(alpha, steps, case.most, case.coupling, size) + 1e-7 * size)
 
 
 @given(least=scales(1e-2, 0.9), alpha=st.floats(0.1, 1), steps=STEPS, size=scales(1e-2, 5))
 def test_a_is_tight(least: float, alpha: float, steps: int, size: float) -> None:
     left = (1 - alpha * least) ** steps * size  # n along the slowest of two directions, of curvature `least` and 1
-    reached(least / 2 * left**2, float(bounds.refreshed_last(least / 2 * size**2, alpha, least, 1.0, steps)))
+    reached(least / 2 * left**2, float(refreshed_last_bound(least / 2 * size**2, alpha, least, 1.0, steps)))
 
 
 def test_b_rollback_last_keeps_a_floor_and_refresh_last_does_not() -> None:
@@ -130,7 +131,7 @@ def test_c_is_tight(alpha: float, size: float, b: float) -> None:
     case.h, case.delta, case.m = np.array([[0.1 * b, c], [c, b]]), np.array([size, 0.0]), np.array([True, False])
     most = float(np.linalg.eigvalsh(case.h)[-1])
     rolled_last, refreshed_last = case.orders(alpha / most, 1)
-    gap = bounds.order_gap(alpha / most, 1, most, case.coupling, size)
+    gap = order_gap(alpha / most, 1, most, case.coupling, size)
     reached(rolled_last**0.5 - refreshed_last**0.5, float(gap), rel=1e-3)
 
 
@@ -146,7 +147,7 @@ def terms(case: Case) -> tuple[float, float, float]:
 def test_d_is_exact(seed: int, d: int, size: float, alpha: float) -> None:
     case = Case(default_rng(seed), d, size)
     rolled_last, refreshed_last = case.orders(alpha, 1)
-    predicted = bounds.order_difference(alpha, *terms(case))
+    predicted = order_difference(alpha, *terms(case))
     equal(rolled_last - refreshed_last, predicted, rel=1e-7, scale=100 * (rolled_last + refreshed_last + 1))
 
 
@@ -173,12 +174,10 @@ def test_the_step_condition_is_needed() -> None:
     case.h, case.delta, case.m = np.array([[1, 0.1], [0.1, 1.0]]), np.array([1.0, 0.3]), np.array([True, False])
     rolled_last, refreshed_last = case.orders(3.0, 20)
     violated(refreshed_last, case.damage(case.roll(case.delta)), by=1e6)
-    violated(
-        abs(rolled_last**0.5 - refreshed_last**0.5), float(bounds.order_gap(3.0, 20, 1.1, 0.1, norm(case.delta))), 1e3
-    )
+    violated(abs(rolled_last**0.5 - refreshed_last**0.5), float(order_gap(3.0, 20, 1.1, 0.1, norm(case.delta))), 1e3)
 
 
 def test_stationarity_is_needed() -> None:
     # |e|^2 / 2 + e_1 couples nothing; M = {1}; one step of 1/2 from (1, 0).
     refreshed_last, rolled_last = -0.5 + 0.5**2 / 2, 0.0
-    violated(rolled_last - refreshed_last, float(bounds.order_gap(0.5, 1, 1.0, 0.0, 1.0)) + 0.1, by=3)
+    violated(rolled_last - refreshed_last, float(order_gap(0.5, 1, 1.0, 0.0, 1.0)) + 0.1, by=3)

@@ -37,7 +37,8 @@ from hypothesis import strategies as st
 from numpy.random import default_rng
 
 from theory.instances import DIMENSIONS, SEEDS, Accept, equal, log_uniform, orthogonal, scales, symmetric
-from toymdrl import bounds
+from toymdrl.bounds.collateral import best_refresh_steps
+from toymdrl.bounds.stopping import best_stopping_range, refresh_gain, short_refresh
 
 
 @given(seed=SEEDS, d=DIMENSIONS, size=scales(1e-2, 5), pace=st.floats(0.01, 0.99), steps=st.integers(0, 30))
@@ -51,7 +52,7 @@ def test_a_is_exact(seed: int, d: int, size: float, pace: float, steps: int) -> 
         e = e - alpha * h_a @ e
     u = e - delta
     gain = delta @ h_a @ delta / 2 - e @ h_a @ e / 2 - u @ h_b @ u / 2
-    equal(bounds.refresh_gain(a, b, c, alpha, steps), gain, scale=100 * float(delta @ delta) * 4)
+    equal(refresh_gain(a, b, c, alpha, steps), gain, scale=100 * float(delta @ delta) * 4)
 
 
 def test_b_the_best_number_of_steps_is_in_the_range(accept: Accept) -> None:
@@ -60,25 +61,25 @@ def test_b_the_best_number_of_steps_is_in_the_range(accept: Accept) -> None:
         d = int(generator.integers(1, 9))
         a, b, c = generator.uniform(0.1, 1, d), generator.uniform(0.1, 3, d), generator.standard_normal(d)
         alpha = log_uniform(generator, 0.05, 0.9)
-        low, high = bounds.best_stopping_range(a, b, alpha)
+        low, high = best_stopping_range(a, b, alpha)
         if accept.met(high < grid[-1] - 1):
-            gains = bounds.refresh_gain(a, b, c, alpha, grid)
+            gains = refresh_gain(a, b, c, alpha, grid)
             best = int(gains.argmax())
             assert np.floor(low + 1e-9) <= best <= np.ceil(high - 1e-9)
 
 
 @given(a=st.floats(0.05, 1), b=st.floats(0.05, 3), alpha=st.floats(0.05, 0.9))
 def test_b_is_tight_in_one_direction(a: float, b: float, alpha: float) -> None:
-    low, high = bounds.best_stopping_range([a], [b], alpha)
+    low, high = best_stopping_range([a], [b], alpha)
     equal(low, high)
-    around = bounds.refresh_gain([a], [b], [1.0], alpha, [0.9 * low, 0.99 * low, low, 1.01 * low, 1.1 * low])
+    around = refresh_gain([a], [b], [1.0], alpha, [0.9 * low, 0.99 * low, low, 1.01 * low, 1.1 * low])
     assert around.argmax() == 2
     equal(1 - (1 - alpha * a) ** low, a / (a + b))
 
 
 def test_b_steep_directions_are_done_first() -> None:
     a = np.linspace(0.1, 1, 10)
-    assert (np.diff(bounds.best_refresh_steps(a, 0.7 * a, 0.5)) < 0).all()
+    assert (np.diff(best_refresh_steps(a, 0.7 * a, 0.5)) < 0).all()
 
 
 @given(seed=SEEDS, d=DIMENSIONS, size=scales(1e-2, 5), factor=st.floats(0.1, 1.9))
@@ -91,7 +92,7 @@ def test_c_tells_help_from_harm_and_is_tight(seed: int, d: int, size: float, fac
     def change(alpha: float) -> float:
         return -alpha * slope + alpha**2 / 2 * form
 
-    most = float(bounds.short_refresh(slope, form))
+    most = float(short_refresh(slope, form))
     if slope <= 0:
         assert most == 0
         assert form <= 0 or change(0.1) > 0
@@ -106,18 +107,18 @@ def test_c_tells_help_from_harm_and_is_tight(seed: int, d: int, size: float, fac
 def test_b_needs_a_stationary_other_domain() -> None:
     # One direction, a = b = 1, alpha = 0.1, delta = 1; B also gains 2 for each unit that is undone.
     steps = np.arange(0, 200)
-    gains = bounds.refresh_gain([1.0], [1.0], [1.0], 0.1, steps) + 2 * (1 - 0.9**steps)
-    assert gains.argmax() > 10 * bounds.best_stopping_range([1.0], [1.0], 0.1)[1]
+    gains = refresh_gain([1.0], [1.0], [1.0], 0.1, steps) + 2 * (1 - 0.9**steps)
+    assert gains.argmax() > 10 * best_stopping_range([1.0], [1.0], 0.1)[1]
 
 
 def test_b_needs_a_small_step() -> None:
     # a = 1, b = 3, alpha = 1.9: the first step overshoots to x = -0.9 and loses, whatever any formula of ln says.
-    assert bounds.refresh_gain([1.0], [3.0], [1.0], 1.9, 1) < -1
+    assert refresh_gain([1.0], [3.0], [1.0], 1.9, 1) < -1
 
 
 def test_c_needs_quadratics() -> None:
     # L_A = x + 10 x^3 from 0, where its Hessian is 0: no step size is said to harm, yet a step of 1 does not help.
-    most = bounds.short_refresh(1.0, 0.0)
+    most = short_refresh(1.0, 0.0)
     assert most == np.inf
     x = -1.0
     assert x + 10 * abs(x) ** 3 > 0

@@ -17,14 +17,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from toymdrl import __version__
+from toymdrl.catalogue import names
+from toymdrl.runs.options import OPTIONS
 
 DONE, FAILED, REFUSED, INTERRUPTED = 0, 1, 2, 130
 PRESET_HELP = "smoke (its numbers mean nothing), laptop (the default) or thorough"
-QUESTIONS = ("orders", "prediction", "causality", "placebo", "rivals", "length", "precision", "regime", "widths")
-"""Files of experiments/ beyond the claims, in the order of REPRODUCTION.md."""
 
 
 def _one_line(message: object) -> str:
@@ -53,26 +53,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="the whole experiment, from an empty folder to a report")
     run.add_argument("--preset", default="laptop", help=PRESET_HELP)
-    run.add_argument(
-        "--order", nargs="+", metavar="DOMAIN", help="domains in training order (default: code math qa cw)"
-    )
-    run.add_argument("--seed", type=int, default=0)
-    run.add_argument("--steps", type=int, help="GRPO steps a stage")
-    run.add_argument("--lr", type=float, help="GRPO learning rate: the dial from no interference to destruction")
-    run.add_argument("--kl", type=float, help="weight of the KL penalty")
-    run.add_argument("--device", default="cpu", help="cpu (the reference), cuda or mps")
-    run.add_argument(
-        "--threads",
-        type=int,
-        help="default: 2, or OMP_NUM_THREADS if less; the last bits of the numbers depend on it",
-    )
+    for option in OPTIONS:
+        several: dict[str, Any] = {"nargs": "+", "metavar": option.many} if option.many else {}
+        run.add_argument(option.flag, type=option.kind, help=option.help, **several)
     run.add_argument("--out", type=Path, default=Path("runs"), help="folder for runs (default: runs)")
     resume = commands.add_parser("resume", help="go on with an interrupted run")
     report = commands.add_parser("report", help="draw the report of a run again")
     theorems = commands.add_parser("theorems", help="what each theorem assumes and bounds, measured on a run")
     for each in (resume, report, theorems):
         each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
-    reproduce = commands.add_parser("reproduce", help="every claim of the paper over many seeds, from a checkout")
+    reproduce = commands.add_parser("reproduce", help="every claim of the paper over many seeds")
     reproduce.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
     reproduce.add_argument("--first-seed", type=int, default=10, help="the first of them (default: 10)")
     reproduce.add_argument("--workers", type=int, default=2, help="processes, one thread each (default: 2)")
@@ -86,7 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         help="claims to judge, C1 to C12 (default: all); all are measured together; none after it: none is",
     )
     reproduce.add_argument(
-        "--questions", nargs="+", default=[], metavar="NAME", help=f"further questions: {', '.join(QUESTIONS)}; or all"
+        "--questions",
+        nargs="+",
+        default=[],
+        metavar="QUESTION",
+        help=f"further questions: {', '.join(names())}; all; or the path of a file with a question of your own",
     )
     reproduce.add_argument("--preset", default="laptop", help=PRESET_HELP)
     reproduce.add_argument("--scheduler", metavar="ADDRESS", help="of a dask cluster that sees --out; needs .[scale]")

@@ -13,22 +13,26 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-import toymdrl
 from toymdrl.checkpoints.audit import audit_checkpoints
 from toymdrl.checkpoints.auditpage import as_json, page
 from toymdrl.checkpoints.rollback import roll_back
 from toymdrl.checkpoints.shards import CheckpointError, alike
-from toymdrl.claims import claims
-from toymdrl.explain import AnalysisError, explain, load_explanation
+from toymdrl.claims import paper
+from toymdrl.claims.explanation import WORK, AnalysisError, explain, load_explanation, outcome
+from toymdrl.claims.subject import Subject
 from toymdrl.files import CorruptFile, write_atomically
-from toymdrl.report.page import write_report
+from toymdrl.report.write import write_report
 from toymdrl.runs.cohort import train
-from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, headline_domain, validate
-from toymdrl.runs.directory import RunDirectory, RunError
-from toymdrl.runs.pipeline import StageDivergedError, everything, is_done, prepare, stages
+from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, validate
+from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.machine import FIGHTING, contention, prepare
+from toymdrl.runs.options import OPTIONS, changed
+from toymdrl.runs.pipeline import StageDivergedError
+from toymdrl.runs.plan import everything, headline, stages
 from toymdrl.runs.progress import Terminal
-from toymdrl.runs.threads import FIGHTING, contention
-from toymdrl.subject import Subject
+from toymdrl.runs.results import RunError
+from toymdrl.study.asking import reproduce
+from toymdrl.study.compare import compare
 from toymdrl.theorems import check, lines, markdown
 
 BAD_ARGUMENTS = (ConfigError, RunError, CorruptFile, CheckpointError)
@@ -44,13 +48,12 @@ def _config(arguments: argparse.Namespace) -> RunConfig:
     config = PRESETS[arguments.preset]
     if (threads := os.environ.get("OMP_NUM_THREADS", "")).isdecimal() and int(threads) > 0:
         config = replace(config, threads=min(config.threads, int(threads)))
-    given = {name: value for name in ("seed", "device", "threads") if (value := getattr(arguments, name)) is not None}
-    if arguments.order is not None:
-        given["order"] = tuple(arguments.order)
-    changes = {"steps": arguments.steps, "learning_rate": arguments.lr, "kl": arguments.kl}
-    grpo = replace(config.grpo, **{name: value for name, value in changes.items() if value is not None})
-    refresh = config.refresh if arguments.kl is None else replace(config.refresh, kl=arguments.kl)
-    return validate(replace(config, grpo=grpo, refresh=refresh, **given))
+    for option in OPTIONS:
+        value = getattr(arguments, option.name)
+        if value is not None:
+            for field in option.fields:
+                config = changed(config, field, tuple(value) if option.many else value)
+    return validate(config)
 
 
 def _carry_out(run: RunDirectory, quiet: bool, analysis: bool) -> None:
@@ -58,12 +61,13 @@ def _carry_out(run: RunDirectory, quiet: bool, analysis: bool) -> None:
     with run.lock():
         run.record_session()
         plan = everything(run.config) if analysis else stages(run.config)
-        if all(is_done(run, stage) for stage in plan):
+        if all(run.has(stage) for stage in plan):
             print("everything is trained already")
-        with Terminal(plan, quiet, analysis and len(run.config.order) > 1) as terminal:
+        analyses = WORK if analysis and headline(run.config) else {}
+        with Terminal(plan, quiet=quiet, analyses=analyses) as terminal:
             train(run, plan, terminal)
             explanation = explain(run, terminal) if analysis else None
-        run.write_results(claims(run.config, run.checkpoints, explanation))
+        run.write_results(paper.entries(outcome(run, explanation)))
         for file in write_report(run):
             print(f"wrote {file}")
 
@@ -94,8 +98,9 @@ def _report(arguments: argparse.Namespace) -> None:
     run = RunDirectory.open(arguments.run)
     with run.lock():
         # A results.json that was edited may call itself complete.
-        plan = everything if run.checkpoints and "C2" in run.results()["claims"] else stages
-        if run.checkpoints and not all(is_done(run, stage) for stage in plan(run.config)):
+        claims = run.results().claims if run.checkpoints else {}
+        plan = everything(run.config) if claims and paper.was_analysed(claims) else stages(run.config)
+        if run.checkpoints and not all(run.has(stage) for stage in plan):
             raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
         for file in write_report(run):
             print(f"wrote {file}")
@@ -105,41 +110,33 @@ def _theorems(arguments: argparse.Namespace) -> None:
     run = RunDirectory.open(arguments.run)
     prepare(run.config)
     with run.lock():
-        harmed = headline_domain(run.config)
-        if harmed is None:
+        head = headline(run.config)
+        if head is None:
             raise RunError(f"{run.path} has one domain, so there is no damage to measure; take a run of several")
-        results = run.results() if (run.path / "results.json").exists() else None
-        explanation = load_explanation(run) if results and "C2" in results["claims"] else None
+        claims = run.results().claims if run.results_file.exists() else {}
+        explanation = load_explanation(run) if claims and paper.was_analysed(claims) else None
         if explanation is None:
             raise RunError(f"{run.path} has no whole analysis yet; make it with `toymdrl resume {run.path}`")
         print("measuring; this takes about a minute", file=sys.stderr, flush=True)
-        findings = check(Subject(run, harmed), explanation)
+        findings = check(Subject.of(run, head), explanation)
         print("\n".join(lines(findings)))
-        file = run.path / "theorems.md"
-        write_atomically(file, markdown(findings))
-        print(f"wrote {file}")
+        write_atomically(run.theorems_file, markdown(findings))
+        print(f"wrote {run.theorems_file}")
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
-    # The experiments are beside the package in a checkout, and are not installed with it.
-    checkout = Path(toymdrl.__file__).parents[1]
-    if not (checkout / "experiments" / "reproduce.py").is_file():
-        raise ConfigError("the experiments come with the source alone; clone the repository and `pip install -e .` it")
-    sys.path.insert(0, str(checkout))
-    from experiments import reproduce  # noqa: PLC0415
-
     if arguments.compare:
-        told, agree = reproduce.compare(arguments.out, arguments.claims)
+        told, agree = compare(arguments.out, arguments.claims)
         print("\n".join(told))
         if not agree:
             raise OSError("the results differ")
         return
     try:
-        told = reproduce.reproduce(
+        told = reproduce(
             seeds=range(arguments.first_seed, arguments.first_seed + arguments.seeds),
             workers=arguments.workers,
             chosen=arguments.claims,
-            questions=arguments.questions,
+            asked=arguments.questions,
             out=arguments.out,
             preset=arguments.preset,
             device=arguments.device,

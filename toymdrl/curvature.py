@@ -32,7 +32,7 @@ from toymdrl.derivatives import (
     second,
     value,
 )
-from toymdrl.parameters import at, flatten, read, trainable
+from toymdrl.parameters import at_parameters, flatten, read_parameters, trainable_parameters
 
 # What a measurement needs beside curvature comes from the same place.
 __all__ = [
@@ -77,7 +77,7 @@ class Hessian:
         """With `keep_graph`, build the gradient's graph now, for all products."""
         check(module, loss)
         self.module = module
-        self.size = sum(parameter.numel() for parameter in trainable(module))
+        self.size = sum(parameter.numel() for parameter in trainable_parameters(module))
         self._loss = loss
         self._recorded = loss.recorded(module) if isinstance(loss, FixedLoss) else None
         keep_graph = keep_graph and not self._recorded
@@ -150,7 +150,7 @@ def top_eigenpairs(
     """
     if not 0 < pairs < hessian.size:
         raise CurvatureError(f"{pairs} pairs of {hessian.size} coordinates; take 1 to {hessian.size - 1}")
-    weight = trainable(hessian.module)[0]
+    weight = trainable_parameters(hessian.module)[0]
     dtype = np.float64 if weight.dtype == torch.float64 else np.float32
     spent = 0
 
@@ -205,7 +205,7 @@ class SegmentHessian:
         """H v, (coordinates,); for a block (coordinates, vectors) each column's."""
         total = torch.zeros_like(vector)
         for place, share in zip(self._places, self._shares, strict=True):
-            with at(self._module, place):
+            with at_parameters(self._module, place):
                 total += float(share) * (Hessian(self._module, self._loss, keep_graph=False) @ vector)
         return total
 
@@ -219,7 +219,7 @@ def fisher_product(module: nn.Module, logprobs: Loss, weights: Iterable[Tensor],
         weights: a vector of weights for each of them: 1 / n for n samples, probabilities for an exact sum.
         vector: (coordinates,).
     """
-    parameters = trainable(module)
+    parameters = trainable_parameters(module)
     total = torch.zeros_like(vector)
     for logp, weight in zip(parts(logprobs, module), weights, strict=True):
         # J v: differentiate J^T u, which is linear in u, by u. Then J^T (w * J v).
@@ -249,7 +249,7 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
         >>> fisher_diagonal(coin, logprobs)
         tensor([0.2500, 0.2500])
     """
-    total, samples = torch.zeros_like(read(module)), 0
+    total, samples = torch.zeros_like(read_parameters(module)), 0
     for logp in parts(logprobs, module):
         total += gradient_of(logp, module).square()
         samples += 1

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from toymdrl.parameters import flatten, read, trainable
+from toymdrl.parameters import flatten, read_parameters, trainable_parameters
 from toymdrl.replay import Replay, records
 
 Loss = Callable[[Any], Tensor | Iterable[Tensor]]
@@ -52,7 +52,7 @@ class FixedLoss:
 
     def recorded(self, module: nn.Module) -> "_Recorded | None":
         """Its replays for this module; None where nothing is recorded."""
-        if not records(trainable(module)[0].device):
+        if not records(trainable_parameters(module)[0].device):
             return None
         if self._recorded is None or not self._recorded.serves(module):
             self._recorded = _Recorded(module, self._loss)
@@ -65,7 +65,7 @@ class _Recorded:
     def __init__(self, module: nn.Module, loss: Loss) -> None:
         self._module, self._loss = module, loss
         self._places = self._where(module)
-        self._vector = torch.zeros_like(read(module))
+        self._vector = torch.zeros_like(read_parameters(module))
         device = self._vector.device
         self._value = Replay(self._sum, device)
         self._gradient = Replay(self._slope, device)
@@ -73,7 +73,7 @@ class _Recorded:
 
     @staticmethod
     def _where(module: nn.Module) -> list[int]:
-        return [parameter.data_ptr() for parameter in trainable(module)]
+        return [parameter.data_ptr() for parameter in trainable_parameters(module)]
 
     def serves(self, module: nn.Module) -> bool:
         """Whether this is the module, its parameters still in the memory that the recordings read."""
@@ -148,7 +148,7 @@ def gradient_of(part: Tensor, module: nn.Module, *, create_graph: bool = False) 
         raise CurvatureError(f"{advice}; it has shape {tuple(part.shape)}: take its mean")
     if not part.requires_grad:
         raise CurvatureError(advice)
-    parameters = trainable(module)
+    parameters = trainable_parameters(module)
     pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
     if all(piece is None for piece in pieces):
         raise CurvatureError(advice)
@@ -162,7 +162,9 @@ def second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
         CurvatureError: a kernel has no second derivative, or the parameters have changed since its graph was built.
     """
     try:
-        pieces = torch.autograd.grad(slope, trainable(module), retain_graph=retain_graph, materialize_grads=True)
+        pieces = torch.autograd.grad(
+            slope, trainable_parameters(module), retain_graph=retain_graph, materialize_grads=True
+        )
     except RuntimeError as error:
         if "inplace operation" in str(error):
             raise CurvatureError("the parameters have changed since; make a new Hessian where they are now") from error
@@ -195,7 +197,7 @@ def gradient(module: nn.Module, loss: Loss) -> Tensor:
 
 def total_gradient(module: nn.Module, loss: Loss) -> Tensor:
     """Gradient of the loss, its parts one after another, (coordinates,)."""
-    total = torch.zeros_like(read(module))
+    total = torch.zeros_like(read_parameters(module))
     for part in parts(loss, module):
         total += gradient_of(part, module)
     return total

@@ -11,7 +11,7 @@ MLP_WEIGHT = re.compile(r"(?P<mlp>.*)\.(?P<part>gate|up|down)(_proj)?\.weight")
 """A SwiGLU's three matrices, as they are called here and in Hugging Face's Llama and Qwen."""
 
 
-def trainable(module: nn.Module) -> list[nn.Parameter]:
+def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
     """The parameters a loss is differentiated by, in a fixed order.
 
     Raises:
@@ -19,10 +19,10 @@ def trainable(module: nn.Module) -> list[nn.Parameter]:
 
     Example:
         >>> from torch import nn
-        >>> from toymdrl import trainable
+        >>> from toymdrl import trainable_parameters
         >>> module = nn.Linear(2, 1)
         >>> _ = module.bias.requires_grad_(False)
-        >>> [tuple(weight.shape) for weight in trainable(module)]
+        >>> [tuple(weight.shape) for weight in trainable_parameters(module)]
         [(1, 2)]
     """
     found = [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -49,60 +49,60 @@ def unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 
 
 @torch.no_grad()
-def read(module: nn.Module) -> Tensor:
+def read_parameters(module: nn.Module) -> Tensor:
     """A copy of the parameters, (coordinates,).
 
     Example:
         >>> from torch import nn
-        >>> from toymdrl import read
-        >>> read(nn.Linear(2, 1)).shape
+        >>> from toymdrl import read_parameters
+        >>> read_parameters(nn.Linear(2, 1)).shape
         torch.Size([3])
     """
-    return flatten([parameter.detach() for parameter in trainable(module)]).clone()
+    return flatten([parameter.detach() for parameter in trainable_parameters(module)]).clone()
 
 
 @torch.no_grad()
-def write(module: nn.Module, vector: Tensor) -> None:
+def write_parameters(module: nn.Module, vector: Tensor) -> None:
     """Overwrite the parameters by a vector (coordinates,).
 
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> from toymdrl import write
+        >>> from toymdrl import write_parameters
         >>> module = nn.Linear(2, 1)
-        >>> write(module, torch.tensor([1.0, 2.0, 3.0]))
+        >>> write_parameters(module, torch.tensor([1.0, 2.0, 3.0]))
         >>> module.bias.item()
         3.0
     """
-    parameters = trainable(module)
+    parameters = trainable_parameters(module)
     for parameter, piece in zip(parameters, unflatten(vector, parameters), strict=True):
         parameter.copy_(piece)
 
 
 @contextmanager
-def at(module: nn.Module, vector: Tensor) -> Iterator[None]:
+def at_parameters(module: nn.Module, vector: Tensor) -> Iterator[None]:
     """The module with other parameters, (coordinates,), for a while.
 
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> from toymdrl import at, read, write
+        >>> from toymdrl import at_parameters, read_parameters, write_parameters
         >>> module = nn.Linear(1, 1)
-        >>> write(module, torch.zeros(2))
-        >>> with at(module, read(module) + 1):
-        ...     inside = read(module)
-        >>> inside, read(module)
+        >>> write_parameters(module, torch.zeros(2))
+        >>> with at_parameters(module, read_parameters(module) + 1):
+        ...     inside = read_parameters(module)
+        >>> inside, read_parameters(module)
         (tensor([1., 1.]), tensor([0., 0.]))
     """
-    before = read(module)
-    write(module, vector)
+    before = read_parameters(module)
+    write_parameters(module, vector)
     try:
         yield
     finally:
-        write(module, before)
+        write_parameters(module, before)
 
 
-def neurons(shapes: Mapping[str, Sequence[int]]) -> Tensor:
+def neuron_coordinates(shapes: Mapping[str, Sequence[int]]) -> Tensor:
     """The flat coordinates of every MLP neuron: a row of gate, the same row of up and the same column of down.
 
     Args:

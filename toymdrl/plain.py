@@ -28,6 +28,8 @@ def from_plain(kind: type[T], data: object, where: str = "") -> T:
 
 
 def _read(kind: Any, value: object, where: str) -> Any:
+    if kind is Any:
+        return value
     origin, inside = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         if not isinstance(value, dict):
@@ -38,6 +40,8 @@ def _read(kind: Any, value: object, where: str) -> Any:
             raise PlainError(f"{where}: setting {wrong[0]!r} is missing or unknown; expected {', '.join(names)}")
         make: Any = kind
         return make(**{name: _read(kinds[name], value[name], f"{where}{name}.") for name in names})
+    if origin is tuple and inside[1:] != (Ellipsis,):
+        raise TypeError(f"{kind} cannot be read; of tuples, only those of one type and any length")
     if origin is tuple and isinstance(value, list):
         return tuple(_read(inside[0], each, where) for each in value)
     if origin is dict and isinstance(value, dict):

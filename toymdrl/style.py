@@ -1,6 +1,7 @@
 """How every figure looks: colours, fonts, and how it is written."""
 
 from io import BytesIO
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,19 @@ from matplotlib.figure import Figure
 from toymdrl.domains import DOMAINS
 from toymdrl.files import write_atomically
 
-# Okabe and Ito's palette: told apart by colour-blind readers too.
-COLOURS = dict(zip(DOMAINS, ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"), strict=False))
+# Okabe and Ito's palette: told apart by colour-blind readers too. The tones after it serve a seventh domain and more.
+_BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+_TONES = (_BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY, "#6B4C9A", "#8C6D31", "#4D4D4D", "#B22222")
+COLOURS = dict(zip(DOMAINS, cycle(_TONES), strict=False))
+"""Of each domain."""
 INK, FAINT = "#22252b", "#8a8f98"
+"""Of what is read first, and of what only helps to read it."""
+PAPER, PAPER_INK = _ORANGE, "#8a5a00"
+"""Of the paper's numbers, and of words about them."""
+BOUND = _RED
+"""Of a bound that may break, and of an arm that is held against others."""
+CONTRAST = (_ORANGE, _SKY, _GREEN, _PINK)
+"""Of what a domain's own line is compared with, in turn."""
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -32,11 +43,6 @@ STYLE: dict[Any, Any] = {
     "figure.dpi": 100,
     "savefig.dpi": 170,
 }
-
-
-def title(name: str) -> str:
-    """A domain's name for people; any other name as it is."""
-    return DOMAINS[name].title if name in DOMAINS else name
 
 
 def colour(name: str) -> str:

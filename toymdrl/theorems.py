@@ -10,18 +10,30 @@ from dataclasses import dataclass
 from itertools import pairwise
 from textwrap import wrap
 
-from toymdrl import bounds
-from toymdrl.analysis import constants, damage, rollback
+from toymdrl.analysis import constants, damage
+from toymdrl.analysis.alternation import Alternation
 from toymdrl.analysis.contraction import Contraction
-from toymdrl.analysis.damage import Decomposition
+from toymdrl.analysis.cosines import Cosines
+from toymdrl.analysis.damage import Damage, Decomposition
+from toymdrl.analysis.edits import Edits
+from toymdrl.analysis.routes import Routes
+from toymdrl.bounds.collateral import displacement
+from toymdrl.bounds.cosines import diluted_cosine
+from toymdrl.bounds.policy import reward_change
+from toymdrl.bounds.quadrature import rough_quadrature_error
+from toymdrl.bounds.rollback import rollback_remainder
+from toymdrl.bounds.storage import adam_step
+from toymdrl.bounds.subspace import localisation_error, split_range
+from toymdrl.bounds.taylor import damage_range, gradient_remainder, taylor_remainder, trapezoid_remainder
+from toymdrl.claims.base import Explanation
+from toymdrl.claims.rollback import BUDGET
+from toymdrl.claims.subject import Subject
 from toymdrl.curvature import path_quadrature, value
 from toymdrl.domains import DOMAINS
-from toymdrl.explain import ROLLBACK_BUDGET, Explanation
-from toymdrl.parameters import at
-from toymdrl.policy.exact import ExpectedReward, kl_parts
-from toymdrl.runs.config import RunConfig, headline_refresh
-from toymdrl.runs.pipeline import load_policy
-from toymdrl.subject import Subject, points, some
+from toymdrl.parameters import at_parameters
+from toymdrl.policy.exact import kl_parts
+from toymdrl.policy.losses import first_problems
+from toymdrl.runs.config import RunConfig
 from toymdrl.training.grpo import learning_rate
 from toymdrl.training.stage import BETAS
 
@@ -74,10 +86,10 @@ class Finding:
 
 def _taylor(c: constants.Taylor, rounding: float) -> Iterator[Finding]:
     slope, whole = f"Hessian along δ Lipschitz, ρ = {c.rho_along:.3g}", f"Hessian Lipschitz, ρ = {c.rho:.3g}"
-    remainder = float(bounds.taylor_remainder(c.rho_along, c.norm))
-    _, high = bounds.damage_range(c.eps_g, -c.most, c.most, c.rho_along, c.norm)
+    remainder = float(taylor_remainder(c.rho_along, c.norm))
+    _, high = damage_range(c.eps_g, -c.most, c.most, c.rho_along, c.norm)
     yield Finding("T1(b)", "D", f"{slope}, largest curvature {c.most:.3g}", ON_THE_WAY, c.damage, "≤", float(high))
-    bend = float(bounds.gradient_remainder(c.rho, c.norm))
+    bend = float(gradient_remainder(c.rho, c.norm))
     yield Finding("T1(c)", "‖∇L(θ0) - g - Hδ‖", whole, ON_THE_WAY, c.gradient_rest, "≤", bend)
     even, odd = (c.damage + c.mirrored) / 2, (c.damage - c.mirrored) / 2
     yield Finding("T12(a)", "|(D⁺ + D⁻)/2 - D2|", slope, ON_THE_WAY, abs(even - c.second), "≤", remainder, rounding)
@@ -96,19 +108,19 @@ def _pair(pair: Decomposition, rounding: float) -> Iterator[Finding]:
     slopes = [(b - a) / (t - s) for (s, a), (t, b) in pairwise(zip(pair.nodes, pair.curvatures, strict=True))]
     rho = max(map(abs, slopes)) / pair.norm**3
     slope = f"Hessian along δ Lipschitz, ρ = {rho:.3g} between neighbours"
-    half, off = float(bounds.trapezoid_remainder(rho, pair.norm)), abs(pair.actual - pair.trapezoid)
+    half, off = float(trapezoid_remainder(rho, pair.norm)), abs(pair.actual - pair.trapezoid)
     yield Finding("T1(d)", "|D - trapezoid|", slope, ON_THE_WAY, off, "≤", half, rounding)
-    rough = float(bounds.rough_quadrature_error(rho, pair.norm, where, shares))
+    rough = float(rough_quadrature_error(rho, pair.norm, where, shares))
     what = f"|D - exact form by {len(where)} nodes|"
     yield Finding("T13(c)", what, slope, ON_THE_WAY, abs(pair.closure), "≤", rough, rounding)
 
 
 def _subspace(c: constants.Localised, size: int) -> Iterator[Finding]:
     held = f"S fixed before δ: {size} directions, leak {c.leak:.3g}, ‖QHQ‖ ≤ {c.h_perp:.3g}"
-    error = float(bounds.localisation_error(c.leak, c.h_perp, c.p, c.q))
+    error = float(localisation_error(c.leak, c.h_perp, c.p, c.q))
     yield Finding("T4(a)", "|D2 - Pδ·HPδ/2|", held, ON_THE_WAY, abs(c.second - c.inside), "≤", error)
     positive = c.least >= 0 and c.outside >= 0
-    _, most = bounds.split_range(max(c.inside, 0.0), max(c.outside, 0.0))
+    _, most = split_range(max(c.inside, 0.0), max(c.outside, 0.0))
     convex = f"H ⪰ 0; least eigenvalue {c.least:.3g}, Qδ·HQδ/2 = {c.outside:.3g}"
     yield Finding("T4(b)", "D2", convex, ON_THE_WAY if positive else NOT_MET, c.second, "≤", float(most))
 
@@ -134,14 +146,14 @@ def _refresh(c: Contraction) -> Iterator[Finding]:
     yield Finding("T5(g)", "loss above θ*", loss, ON_THE_WAY, c.loss[-1], "≤", c.loss_bound[-1])
     steepest = max(c.start, c.upper)
     smooth = f"α < 2/‖H‖; α = {c.alpha:.3g}, ‖H‖ = {steepest:.3g}, the larger of that at θ0 and at θ*"
-    far = float(bounds.displacement(c.loss[0] - c.loss[-1], c.alpha, steepest, steps))
+    far = float(displacement(c.loss[0] - c.loss[-1], c.alpha, steepest, steps))
     yield Finding("T6(a)", f"‖u‖ after {steps} exact steps", smooth, ON_THE_WAY, c.moved_by[-1], "≤", far)
 
 
 def _undone(c: constants.Undone) -> Iterator[Finding]:
-    what = f"{ROLLBACK_BUDGET:.0%} of the coordinates"
+    what = f"{BUDGET:.0%} of the coordinates"
     slope = f"Hessian Lipschitz, ρ = {c.rho:.3g}"
-    remainder = float(bounds.rollback_remainder(c.rho, c.m, c.n))
+    remainder = float(rollback_remainder(c.rho, c.m, c.n))
     missed = abs(c.recovered - c.predicted)
     yield Finding("T7(a)", f"|R - g·m - m·Hm/2 - m·Hn|, {what}", slope, ON_THE_WAY, missed, "≤", remainder)
     damped = f"quadratic; share {c.damped:.2f} from slope and curvature at θ0"
@@ -160,7 +172,7 @@ def _others(e: Explanation, across: constants.Collateral | None, total: constant
         )
         what = f"|change of {DOMAINS[across.other].title}| in the sampled refresh"
         yield Finding("T6(b)", what, seen, ON_THE_WAY, abs(across.change), "≤", across.bound)
-    a = e.alternation
+    a = e[Alternation]
     smooth = f"‖H‖ ≤ {a.smooth:.3g}, as at the start"
     yield Finding("T8(a)", "‖cycle - step on the average‖", smooth, ON_THE_WAY, a.deviation, "≤", a.deviation_bound)
     second = f"quadratics, to second order in α ‖H‖ = {a.alpha * a.smooth:.2f}"
@@ -171,47 +183,47 @@ def _others(e: Explanation, across: constants.Collateral | None, total: constant
 
 
 def _cosines(e: Explanation) -> Iterator[Finding]:
-    error = max(abs(each.error) for each in e.cosines.dilution)
+    error = max(abs(each.error) for each in e[Cosines].dilution)
     yield Finding("T3(b)", "error of the dilution identity", "none: rounding alone", MET, error, "≤", ROUNDING)
-    slack = f"complement parts orthogonal; by chance to {e.cosines.chance:.1g}"
-    worst = max(e.cosines.dilution, key=lambda each: abs(each.cosine) - each.a * each.b)
+    slack = f"complement parts orthogonal; by chance to {e[Cosines].chance:.1g}"
+    worst = max(e[Cosines].dilution, key=lambda each: abs(each.cosine) - each.a * each.b)
     what = f"|cosine| of {worst.one} and {worst.other}, shares a and b of their lengths in S: a·b"
-    most = float(bounds.diluted_cosine(worst.a, worst.b, 1.0, 0.0))
+    most = float(diluted_cosine(worst.a, worst.b, 1.0, 0.0))
     yield Finding("T3(b)", what, slack, NOT_MET, abs(worst.cosine), "≤", most)
 
 
 def _transfer(e: Explanation) -> Iterator[Finding]:
-    worst = max(e.routes.transfers, key=lambda each: abs(each.interaction))
+    worst = max(e[Routes].transfers, key=lambda each: abs(each.interaction))
     pair = f"{DOMAINS[worst.trained].title} and {DOMAINS[worst.harmed].title}"
     what = f"interaction of {pair}, the largest"
     drift = "Hessian constant"
     yield Finding("T9(a)", what, drift, NOT_MET, worst.interaction, "≈", worst.interaction_predicted)
     helpful = "quadratic, from the base; sign of g·b + b·Hb/2"
-    agreement = e.routes.sign_agreement("whole_curved")
+    agreement = e[Routes].sign_agreement("whole_curved")
     yield Finding("T9(b)", "share of pairs whose help or harm has that sign", helpful, NOT_MET, agreement, "≈", 1.0)
 
 
 def _formats(e: Explanation) -> Iterator[Finding]:
     for name in ("bfloat16", "float8 e5m2"):
-        kept = sum(edit.unchanged[name] for edit in e.edits.edits) / len(e.edits.edits)
-        lost = sum(edit.lost[name] for edit in e.edits.edits) / len(e.edits.edits)
+        kept = sum(edit.unchanged[name] for edit in e[Edits].edits) / len(e[Edits].edits)
+        lost = sum(edit.lost[name] for edit in e[Edits].edits) / len(e[Edits].edits)
         grid = "normal weights on the format's grid before; here all, rounded to it"
         yield Finding("T10(a)", f"share of weights unchanged as {name}", grid, NOT_MET, kept, "≈", lost)
 
 
 def _adam(subject: Subject, config: RunConfig) -> Finding:
     stage = config.grpo
-    most = bounds.adam_step(*BETAS) * stage.updates * sum(learning_rate(stage, step) for step in range(stage.steps))
+    most = adam_step(*BETAS) * stage.updates * sum(learning_rate(stage, step) for step in range(stage.steps))
     largest = max(float(edit.abs().max()) for edit in subject.edits.values())
     return Finding("T10(d)", "largest change of a weight by one stage", "Adam without decay", MET, largest, "≤", most)
 
 
 def _pinsker(subject: Subject, lost: float) -> Finding:
-    reference = load_policy(subject.run, subject.harmed).requires_grad_(False)
-    unseen = some(subject.harmed, "eval", subject.prompts)
-    with at(subject.policy, subject.start + subject.delta):
+    reference = subject.policy_at(subject.headline.own)
+    unseen = first_problems(subject.harmed, "eval", subject.prompts)
+    with at_parameters(subject.policy, subject.start + subject.delta):
         nats = value(subject.policy, lambda policy: kl_parts(policy, reference, unseen))
-    most = 100 * float(bounds.reward_change(1.0, nats))
+    most = 100 * float(reward_change(1.0, nats))
     return Finding("T11(d)", "|D|", f"rewards in [0, 1]; KL = {nats:.3g}", MET, abs(lost), "≤", most)
 
 
@@ -224,27 +236,26 @@ def check(subject: Subject, e: Explanation) -> tuple[Finding, ...]:
     """
     harmed, policy, basis = subject.harmed, subject.policy, subject.spectrum.vectors
     start, delta, end = subject.start, subject.delta, subject.start + subject.delta
-    fit = points(ExpectedReward(subject.fit(harmed)))
-    with at(policy, start):
+    fit = subject.fit_loss(harmed)
+    with at_parameters(policy, start):
         rounding = damage.ROUNDING * max(1.0, abs(value(policy, subject.losses[harmed])))
     taylor = constants.taylor(policy, subject.losses[harmed], start, delta)
     localised = constants.localised(policy, fit, start, delta, subject.spectrum.values, basis)
-    score = (delta * subject.product).abs()
-    m = rollback.chosen(delta, rollback.top_coordinates(score, int(ROLLBACK_BUDGET * len(score))))
+    m = subject.rolled_back(BUDGET)
     undone = constants.undone(policy, fit, start, delta, m, 1 / abs(float(subject.spectrum.values[0])))
     across = None
     if other := next(iter(subject.others()), None):
-        u = subject.vectors[f"refresh-{harmed}-{headline_refresh(subject.run.config)}"] - end
-        theirs = points(ExpectedReward(subject.fit(other, 1 / 4)))
+        u = subject.vectors[subject.headline.refreshed] - end
+        theirs = subject.fit_loss(other, 1 / 4)
         across = constants.collateral(policy, theirs, end, u, basis, other=other)
-    losses = {key: points(ExpectedReward(subject.fit(key, 1 / 4))) for key in subject.order}
+    losses = {domain: subject.fit_loss(domain, 1 / 4) for domain in subject.order}
     total = constants.joint(policy, losses, harmed, end)
-    pair = next(each for each in e.damage.pairs if (each.earlier, each.later) == (harmed, subject.later))
+    pair = next(each for each in e[Damage].pairs if (each.earlier, each.later) == (harmed, subject.later))
     found = [*_pair(pair, rounding), *_taylor(taylor, rounding), *_cosines(e), *_subspace(localised, basis.shape[1])]
     found += [*_undone(undone), *_others(e, across, total), *_transfer(e), *_formats(e)]
-    found.append(_adam(subject, subject.run.config))
-    if e.contraction:
-        found += [*_refresh(e.contraction), _pinsker(subject, taylor.damage)]
+    found.append(_adam(subject, subject.config))
+    if contracted := e.get(Contraction):
+        found += [*_refresh(contracted), _pinsker(subject, taylor.damage)]
     return tuple(sorted(found, key=lambda each: _place(each.theorem)))
 
 

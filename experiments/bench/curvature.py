@@ -12,7 +12,7 @@ The rivals need an environment of their own, in which this script then runs:
 
     python -m venv build/rivals
     build/rivals/bin/pip install -c constraints.txt . curvlinops-for-pytorch pyhessian
-    build/rivals/bin/python experiments/bench/curvature.py      # a minute; writes ../results/bench_curvature.json
+    build/rivals/bin/python -m experiments.bench.curvature      # a minute; writes results/bench_curvature.json
 """
 
 import json
@@ -27,8 +27,6 @@ import numpy as np
 import torch
 from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import machine, operations, over, peak, seconds, take_turns
 from toymdrl.curvature import Hessian, gradient, top_eigenpairs

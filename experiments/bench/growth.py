@@ -6,7 +6,7 @@ Measured   Medians of 9 rounds that take turns, on one thread. The exponent is t
 Bands      Cost grows no faster than linearly in batch, prompts and seeds: exponents of at most 1.05. A chunked product
            takes the same memory, within 5 %, for 512 prompts and for 8,192.
 
-    python experiments/bench/growth.py       # some minutes; writes ../results/bench_growth.json and growth.png
+    python -m experiments.bench.growth       # some minutes; writes experiments/results/bench_growth.json and growth.png
 """
 
 import json
@@ -23,18 +23,16 @@ import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from experiments.bench.clock import Work, machine, take_turns
 from toymdrl.curvature import Hessian
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.parameters import read
+from toymdrl.parameters import read_parameters
 from toymdrl.policy.exact import ExpectedReward
+from toymdrl.policy.losses import reward_loss
 from toymdrl.policy.model import Policy
 from toymdrl.runs.config import PRESETS
 from toymdrl.streams import stream
 from toymdrl.style import INK, STYLE
-from toymdrl.subject import points
 from toymdrl.training import population as populations
 from toymdrl.training import stage as training
 
@@ -43,8 +41,6 @@ STEPS = 20
 """Of a population's stage, which is drawn before it begins: more than there are rounds."""
 RESULTS = Path(__file__).parents[1] / "results"
 MEMORY = """
-import sys
-sys.path.insert(0, {root!r})
 from experiments.bench.clock import peak_mib
 from experiments.bench.growth import product
 product({prompts})()
@@ -59,7 +55,7 @@ def policy(width: int = CONFIG.model.width) -> Policy:
 
 def step(width: int) -> Work:
     """A GRPO step."""
-    return training.reinforce(policy(width), "math", replace(CONFIG.grpo, steps=10**6), 0, "growth").advance
+    return training.rl_stage(policy(width), "math", replace(CONFIG.grpo, steps=10**6), 0, "growth").advance
 
 
 def warm_start(batch: int) -> Work:
@@ -72,8 +68,8 @@ def product(prompts: int) -> Work:
     torch.set_num_threads(1)
     one = policy()
     train = problems(DOMAINS["math"], "train")
-    loss = points(ExpectedReward(train.subset(torch.arange(prompts) % len(train))))
-    hessian, vector = Hessian(one, loss, keep_graph=False), torch.ones_like(read(one))
+    loss = reward_loss(ExpectedReward(train.subset(torch.arange(prompts) % len(train))))
+    hessian, vector = Hessian(one, loss, keep_graph=False), torch.ones_like(read_parameters(one))
     return lambda: hessian @ vector
 
 
@@ -81,7 +77,7 @@ def population(seeds: int) -> Work:
     """A step of a population."""
     one = policy()
     members = populations.Population([one] * seeds)
-    stage = populations.reinforce(members, "math", replace(CONFIG.grpo, steps=STEPS), range(seeds), "growth")
+    stage = populations.rl_stage(members, "math", replace(CONFIG.grpo, steps=STEPS), range(seeds), "growth")
 
     def work() -> None:
         stage.advance()
@@ -101,8 +97,10 @@ SIZES: dict[str, tuple[Callable[[int], Work], tuple[int, ...]]] = {
 
 def memory(prompts: int) -> float:
     """Peak MiB of a process that does one chunked product."""
-    code = MEMORY.format(root=str(Path(__file__).parents[2]), prompts=prompts)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    code = MEMORY.format(prompts=prompts)
+    command = [sys.executable, "-c", code]
+    root = Path(__file__).parents[2]  # where Python finds what a command names
+    done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True)
     return float(done.stdout)
 
 

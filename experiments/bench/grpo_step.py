@@ -22,7 +22,7 @@ The second result is the share of the machine's peak that our step reaches: the 
 products (sampling, reference, forward, backward), counted by torch, over the rate of large float32 products.
 
     pip install -e ".[bench]"
-    python experiments/bench/grpo_step.py       # a minute; writes ../results/bench_grpo_step.json
+    python -m experiments.bench.grpo_step       # a minute; writes experiments/results/bench_grpo_step.json
 """
 
 import argparse
@@ -64,7 +64,7 @@ def our_stage(steps: int) -> Training:
     start = training.warm_start(CONFIG.model, replace(CONFIG.warm_start, steps=100), CONFIG.seed)
     while start.step < start.steps:
         start.advance()
-    return training.reinforce(start.policy, "math", replace(CONFIG.grpo, steps=steps), CONFIG.seed, "bench")
+    return training.rl_stage(start.policy, "math", replace(CONFIG.grpo, steps=steps), CONFIG.seed, "bench")
 
 
 def right_digits(facts: Tensor, completions: list[list[int]]) -> Tensor:

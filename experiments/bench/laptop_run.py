@@ -5,30 +5,36 @@ Measured   One run of a fresh seed in one process, on the preset's threads: seco
            (Linux only). A run without its analysis trains no controls.
 Bands      On 2 idle cores, under 75 s without the analysis and under 200 s with it; peak memory under 2 GiB.
 
-    python experiments/bench/laptop_run.py       # three minutes; writes ../results/bench_run.json
+    python -m experiments.bench.laptop_run       # three minutes; writes experiments/results/bench_run.json
 """
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
 from experiments.bench.clock import machine, peak_mib
-from toymdrl.claims import claims
-from toymdrl.explain import explain
+from toymdrl.claims.explanation import explain, outcome
+from toymdrl.claims.paper import entries
 from toymdrl.files import write_atomically
-from toymdrl.report.page import write_report
+from toymdrl.report.write import write_report
 from toymdrl.runs.config import PRESETS
 from toymdrl.runs.directory import RunDirectory
-from toymdrl.runs.pipeline import Observer, Stage, everything, execute, prepare
+from toymdrl.runs.machine import prepare
+from toymdrl.runs.pipeline import execute
+from toymdrl.runs.plan import Kind, Stage, everything
+from toymdrl.runs.progress import Observer
 
 SEED = 200
 RESULT = Path(__file__).parents[1] / "results" / "bench_run.json"
-KINDS = {"base": "warm start", "refresh": "refreshes", "expert": "controls", "further": "controls"}
+PHASES: dict[Kind, str] = {
+    "base": "warm start",
+    "stage": "stages",
+    "refresh": "refreshes",
+    "expert": "controls",
+    "further": "controls",
+}
 
 
 class Clock(Observer):
@@ -46,7 +52,7 @@ class Clock(Observer):
 
     def step(self, stage: Stage, metrics: dict[str, float]) -> None:
         """All since the last step was spent on this one."""
-        self.enter(KINDS.get(stage.name.split("-")[0], "stages"))
+        self.enter(PHASES[stage.kind])
 
     def analysis(self, name: str) -> None:
         """All since the last analysis was spent on this one."""
@@ -63,7 +69,7 @@ def main() -> None:
             execute(run, everything(config), clock)
             trained, before = sum(clock.seconds.values()) - clock.seconds["controls"], peak_mib()
             explanation = explain(run, clock)
-            run.write_results(claims(config, run.checkpoints, explanation))
+            run.write_results(entries(outcome(run, explanation)))
             write_report(run)
             clock.enter("report")
     total, memory = sum(clock.seconds.values()), peak_mib()

@@ -21,15 +21,20 @@ from typing import Any
 import torch
 
 from experiments.bench.clock import machine, operations, peak
-from experiments.claims import RULES
-from experiments.reproduce import CLAIMS, read_rows, reproduce
-from experiments.stage import config_of, seeds_of, train_together
+from toymdrl.claims.paper import PAPER
 from toymdrl.files import write_atomically
 from toymdrl.policy.model import Policy
-from toymdrl.runs import pipeline
+from toymdrl.policy.scores import evaluate
 from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
-from toymdrl.runs.pipeline import Observer, everything
+from toymdrl.runs.machine import prepare
+from toymdrl.runs.pipeline import is_scored
+from toymdrl.runs.plan import everything
+from toymdrl.runs.progress import Observer
+from toymdrl.study import claims, rows
+from toymdrl.study.asking import reproduce
+from toymdrl.study.stage import config_of, seeds_of, train_together
 from toymdrl.training import stage as training
+from toymdrl.training.pretrain import WarmStartConfig
 
 RESULTS = Path(__file__).parents[1] / "results"
 SEEDS = (1, 16, 128)
@@ -40,15 +45,14 @@ ANALYSED = range(10, 20)
 def run_operations(config: RunConfig) -> int:
     """Floating-point operations of the matrix products of one run's training and scores, counted on the CPU."""
     policy, found = Policy(config.model), 0
-    one_score = operations(lambda: pipeline.evaluate(policy))
+    one_score = operations(lambda: evaluate(policy))
     for stage in everything(config):
-        if stage.domain is None:
-            step = training.warm_start(config.model, config.warm_start, 0).advance
+        if isinstance(stage.settings, WarmStartConfig):
+            advance = training.warm_start(config.model, config.warm_start, 0).advance
         else:
-            settings = pipeline.stage_config(config, stage)
-            step = training.reinforce(policy, stage.domain, settings, 0, "operations").advance
-        looks = sum(pipeline.looks(config, stage, step + 1) for step in range(stage.steps))
-        found += stage.steps * operations(step) + looks * one_score
+            advance = training.rl_stage(policy, stage.domain, stage.settings, 0, "operations").advance
+        scored = sum(is_scored(config, stage, step + 1) for step in range(stage.steps))
+        found += stage.steps * operations(advance) + scored * one_score
     return found
 
 
@@ -74,11 +78,13 @@ def analyse(preset: str, seeds: range, device: str, out: Path, workers: int) -> 
     """`toymdrl reproduce`, its runs trained before: seconds of the analysis, and each rule's verdict and the CPU's."""
     train(preset, seeds, device, out)
     began = perf_counter()
-    reproduce(seeds=seeds, workers=workers, chosen=None, questions=[], out=out, preset=preset, device=device)
+    reproduce(seeds=seeds, workers=workers, chosen=None, asked=[], out=out, preset=preset, device=device)
     seconds = perf_counter() - began
-    rows, on_cpu = read_rows(out, CLAIMS), json.loads((RESULTS / "claims.json").read_text(encoding="utf-8"))["rows"]
-    verdicts = {rule.what: {"here": rule.judge(rows), "cpu": rule.judge(on_cpu)} for rule in RULES}
-    return {"seconds": seconds, "workers": workers, "seeds": [*seeds], "verdicts": verdicts, "rows": rows}
+    here, on_cpu = rows.read(out, claims.NAME).rows, rows.read(RESULTS.parent, claims.NAME).rows
+    verdicts = {}
+    for rule in claims.rules_of(list(PAPER)):
+        verdicts[rule.what] = {"here": rule.judge(here), "cpu": rule.judge(on_cpu)}
+    return {"seconds": seconds, "workers": workers, "seeds": [*seeds], "verdicts": verdicts, "rows": here}
 
 
 def main() -> None:
@@ -92,7 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     config = config_of({"preset": options.preset, "seed": 0, "device": options.device})
     try:
-        pipeline.prepare(config)
+        prepare(config)
     except ConfigError as error:
         parser.error(str(error))
     on_gpu = options.device.startswith("cuda")

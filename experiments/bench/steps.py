@@ -5,19 +5,16 @@ Measured   Medians of 31 rounds that take turns, at the laptop preset, from a sh
            products on as many threads.
 Bands      On one thread, within 3 times the floor.
 
-    python experiments/bench/steps.py       # half a minute, on an idle machine; writes ../results/bench_steps.json
+    python -m experiments.bench.steps       # half a minute, on an idle machine; writes results/bench_steps.json
 """
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from experiments.bench.clock import machine, operations, peak, take_turns
 from toymdrl.runs.config import PRESETS
@@ -34,7 +31,7 @@ def measure(threads: int) -> dict[str, Any]:
     warm = training.warm_start(CONFIG.model, CONFIG.warm_start, 0)
     for _ in range(100):
         warm.advance()
-    grpo = training.reinforce(warm.policy, "math", replace(CONFIG.grpo, steps=10**6), 0, "bench")
+    grpo = training.rl_stage(warm.policy, "math", replace(CONFIG.grpo, steps=10**6), 0, "bench")
     again = training.warm_start(CONFIG.model, CONFIG.warm_start, 0)
     works = {"GRPO step": grpo.advance, "warm-start step": again.advance}
     most = peak()

@@ -5,7 +5,7 @@ Measured   Wall seconds of eight tasks of `toymdrl reproduce`, each a laptop run
            `toymdrl audit` of two sharded bfloat16 checkpoints of a billion weights: seconds and peak memory (Linux).
 Bands      Two workers at most 0.6 of one's time, on 2 idle cores. The audit's peak memory under 2 GiB.
 
-    python experiments/bench/workers.py       # a quarter of an hour, 4 GB of disk; writes ../results/bench_workers.json
+    python -m experiments.bench.workers       # a quarter of an hour, 4 GB of disk; writes results/bench_workers.json
 """
 
 import json
@@ -18,14 +18,12 @@ from time import perf_counter
 import torch
 from safetensors.torch import save_file
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
-
-from experiments import placebo
 from experiments.bench.clock import machine
-from experiments.tasks import Task, perform_all
 from toymdrl.checkpoints.shards import INDEX
 from toymdrl.files import write_atomically
 from toymdrl.streams import stream
+from toymdrl.study import questions
+from toymdrl.study.tasks import Task, perform_all
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "experiments" / "results" / "bench_workers.json"
@@ -36,7 +34,8 @@ LAYERS, WIDTH, NEURONS = 16, 2048, 5632
 
 def runs(workers: int) -> float:
     """Seconds of eight tasks."""
-    tasks = [Task.of("placebo", setting) for setting in placebo.settings("laptop", SEEDS)[: len(SEEDS)]]
+    placebo = questions.load(questions.file_of("placebo"))
+    tasks = [Task.of(placebo, setting) for setting in placebo.settings("laptop", SEEDS)[: len(SEEDS)]]
     with TemporaryDirectory() as folder:
         began = perf_counter()
         for _ in perform_all(tasks, Path(folder), workers, None):

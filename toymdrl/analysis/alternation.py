@@ -10,15 +10,12 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from scipy.optimize import nnls
 from torch import Tensor, nn
 
-from toymdrl import bounds
+from toymdrl.bounds.cycle import cycle_error
 from toymdrl.curvature import Hessian, Loss, gradient, top_eigenpairs, value
-from toymdrl.parameters import at
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters
 
 CYCLES = 4
 
@@ -82,7 +79,7 @@ def _cycle(module: nn.Module, losses: Mapping[str, Loss], order: tuple[str, ...]
     """One gradient step on each domain in turn."""
     theta = start
     for name in order:
-        with at(module, theta):
+        with at_parameters(module, theta):
             theta = theta - rate * gradient(module, losses[name])
     return theta
 
@@ -107,7 +104,7 @@ def measure(
     order = tuple(losses)
     count = len(order)
     gradients, products, sizes = [], [], []
-    with at(module, start):
+    with at_parameters(module, start):
         gradients = [gradient(module, losses[name]) for name in order]
         for name in order:
             hessian = Hessian(module, losses[name])
@@ -121,7 +118,7 @@ def measure(
     predicted = alpha**2 * weight**2 * bracket
 
     def losses_at(theta: Tensor) -> list[float]:
-        with at(module, theta):
+        with at_parameters(module, theta):
             return [value(module, (unseen or losses)[name]) for name in order]
 
     def run(sequence: tuple[str, ...]) -> list[Tensor]:
@@ -131,14 +128,14 @@ def measure(
         return places
 
     def pareto(theta: Tensor) -> float:
-        with at(module, theta):
+        with at_parameters(module, theta):
             return pareto_measure(torch.stack([gradient(module, losses[name]) for name in order]))
 
     there, back = run(order), run(order[::-1])
     seen = [np.array([losses_at(theta) for theta in places]).T.tolist() for places in (there, back)]
     swap = there[1] - back[1]
     largest = max(float(g.norm()) for g in gradients)
-    error = bounds.cycle_error(alpha, smooth, largest, [weight] * count)
+    error = cycle_error(alpha, smooth, largest, [weight] * count)
     return Alternation(
         domains=order,
         alpha=alpha,
@@ -153,27 +150,3 @@ def measure(
         reversed=dict(zip(order, map(tuple, seen[1]), strict=True)),
         pareto=tuple(pareto(theta) for theta in there),
     )
-
-
-def figure(result: Alternation) -> Figure:
-    """What each domain and the average gain cycle by cycle in both orders, and the Pareto measure."""
-    cycles = range(len(result.pareto))
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(11, 3.7))
-        left, right = drawn.subplots(1, 2, width_ratios=(1.7, 1), gridspec_kw={"wspace": 0.22})
-        for name in result.domains:
-            gained = [[series[0] - each for each in series] for series in (result.forward[name], result.reversed[name])]
-            left.plot(cycles, gained[0], color=colour(name), linewidth=2, label=title(name))
-            # Rings rather than a second line, which would lie on the first.
-            left.plot(cycles, gained[1], "o", color=colour(name), markersize=7, markerfacecolor="none")
-        mean = np.mean([result.forward[name] for name in result.domains], axis=0)
-        left.plot(cycles, mean[0] - mean, "--", color=INK, linewidth=1.6, label="average")
-        left.axhline(0, color=FAINT, linewidth=0.8)
-        arrow = " → ".join(title(name) for name in result.domains)
-        left.set(title="points gained (rings: order reversed)", xlabel=f"cycles of {arrow}")
-        left.legend(frameon=False, fontsize=8.5)
-        right.plot(cycles, result.pareto, "o-", color=INK, linewidth=2, markersize=4)
-        right.set(title="distance from Pareto-stationarity", xlabel="cycles", ylim=(0, 1.15 * max(result.pareto)))
-        for axes in (left, right):
-            axes.set_xticks(list(cycles))
-    return drawn

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from toymdrl.analysis.damage import share
+from toymdrl.analysis.damage import share_undone
 from toymdrl.curvature import Eigenpairs, Loss, value
-from toymdrl.parameters import at
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Dimensions of the subspaces tried."""
@@ -126,15 +123,15 @@ def measure(
     """
 
     def damage(update: Tensor) -> float:
-        with at(module, start + update):
+        with at_parameters(module, start + update):
             return value(module, loss) - before
 
-    with at(module, start):
+    with at_parameters(module, start):
         before = value(module, loss)
     whole = damage(delta)
 
     def undone(rest: Tensor) -> float:
-        return share(whole - damage(rest), whole, before)
+        return share_undone(whole - damage(rest), whole, before)
 
     sizes = [size for size in SIZES if size <= pairs.vectors.shape[1]]
 
@@ -176,41 +173,3 @@ def measure(
 def principal_directions(updates: Sequence[Tensor]) -> Tensor:
     """Orthonormal basis of the span of a few updates, largest first, (coordinates, updates)."""
     return torch.linalg.svd(torch.stack(list(updates), dim=1), full_matrices=False)[0]
-
-
-def figure(result: Conflict) -> Figure:
-    """Spectrum; damage undone against the norm taken out; damage along the path with and without the subspace."""
-    kinds = list(dict.fromkeys(each.what for each in result.removals))
-    looks = {"top": (colour(result.earlier), "o-", 2.4), "shrink": (INK, "--", 1.4), "random": (FAINT, "x", 1.2)}
-    names = {"top": "its own conflict subspace", "shrink": "shrinking by the same norm", "random": "random subspaces"}
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12.5, 3.9))
-        spectrum, undone, path = drawn.subplots(1, 3, width_ratios=(1, 1.35, 1), gridspec_kw={"wspace": 0.28})
-        values = np.array(result.eigenvalues)
-        tones = [colour(result.earlier) if each > 0 else FAINT for each in values]
-        spectrum.bar(range(1, len(values) + 1), np.abs(values), color=tones)
-        note = " (grey: < 0)" if (values < 0).any() else ""
-        spectrum.set(title=f"largest |eigenvalues|{note}", xlabel=f"of {result.coordinates:,}")
-        spares = iter((("#E69F00", "s-", 1.2), ("#009E73", "v-", 1.2), ("#56B4E9", "^-", 1.2)))
-        for kind in kinds:
-            tone, line, width = looks[kind] if kind in looks else next(spares)
-            mine = [each for each in result.removals if each.what == kind]
-            mine = sorted(mine, key=lambda each: each.norm_share)
-            norms, recovered = [100 * each.norm_share for each in mine], [100 * each.recovered for each in mine]
-            undone.plot(norms, recovered, line, color=tone, linewidth=width, label=names.get(kind, kind), markersize=4)
-        for each in result.removals:
-            if each.what == "top":
-                where = (100 * each.norm_share, 100 * each.recovered)
-                undone.annotate(
-                    f"{each.size}", where, xytext=(-3, 6), textcoords="offset points", fontsize=8, color=INK
-                )
-        undone.set(xscale="log", title="% of the damage undone (unseen prompts)")
-        undone.set_xlabel("% of the update's squared norm taken out\nnumbers: directions taken out")
-        undone.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
-        undone.set_ylim(top=1.15 * max(100 * each.recovered for each in result.removals))
-        path.plot([0, *PATH], [0, *result.along], "o-", color=colour(result.earlier), label="whole update")
-        size = max(each.size for each in result.removals)
-        path.plot([0, *PATH], [0, *result.along_without], "o--", color=INK, label=f"off {size} directions")
-        path.set(title=f"{title(result.earlier)}: damage on the way", xlabel="share s of the update")
-        path.legend(frameon=False)
-    return drawn

@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from toymdrl import bounds
+from toymdrl.bounds.collateral import collateral as collateral_bound
+from toymdrl.bounds.order import order_difference
+from toymdrl.bounds.rollback import damped_gain, damped_share, rollback_gain
+from toymdrl.bounds.stopping import short_refresh
 from toymdrl.curvature import Hessian, Loss, gradient, top_eigenpairs, value
-from toymdrl.parameters import at
+from toymdrl.parameters import at_parameters
 
 PLACES = (-1.0, -0.5, 0.5, 1.0)
 """Shares of an update at which the drift of the Hessian is measured."""
@@ -135,7 +138,7 @@ def _drift(
     """Largest ||(H(s) - H(0)) step|| / (|s| ||step||^2), and largest |step.(H(s) - H(0)) step| / (|s| ||step||^3)."""
     norm, whole, along = float(step.norm()), [], []
     for s in places:
-        with at(module, start + s * step):
+        with at_parameters(module, start + s * step):
             change = Hessian(module, loss, keep_graph=False) @ step - bent
         whole.append(float(change.norm()) / abs(s) / norm**2)
         along.append(abs(float(change @ step)) / abs(s) / norm**3)
@@ -143,7 +146,7 @@ def _drift(
 
 
 def _value(module: nn.Module, loss: Loss, where: Tensor) -> float:
-    with at(module, where):
+    with at_parameters(module, where):
         return value(module, loss)
 
 
@@ -156,13 +159,13 @@ def taylor(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor) -> Taylo
         start: theta*, (coordinates,).
         delta: (coordinates,).
     """
-    with at(module, start):
+    with at_parameters(module, start):
         hessian = Hessian(module, loss)
         g, bent = hessian.gradient, hessian @ delta
         most = float(abs(top_eigenpairs(hessian, 1, tolerance=0.01).values[0]))
         level = value(module, loss)
         del hessian  # the graph is large
-    with at(module, start + delta):
+    with at_parameters(module, start + delta):
         end, after = gradient(module, loss), value(module, loss)
     rho, rho_along = _drift(module, loss, start, delta, bent, PLACES)
     return Taylor(
@@ -192,7 +195,7 @@ def localised(
         values: largest |eigenvalues| of the Hessian at theta*, (pairs,).
         basis: their eigenvectors, (coordinates, pairs).
     """
-    with at(module, start):
+    with at_parameters(module, start):
         hessian = Hessian(module, loss)
         bent, image = hessian @ delta, hessian @ basis
         least = float(top_eigenpairs(hessian, 1, tolerance=0.1, which="SA").values[0])
@@ -223,7 +226,7 @@ def collateral(module: nn.Module, loss: Loss, start: Tensor, u: Tensor, basis: T
         basis: of the harmed domain's conflict subspace, (coordinates, pairs).
         other: the other domain's name.
     """
-    with at(module, start):
+    with at_parameters(module, start):
         hessian = Hessian(module, loss)
         g, bent, image = hessian.gradient, hessian @ u, hessian @ basis
         largest = float(abs(top_eigenpairs(hessian, 1, tolerance=0.05).values[0]))
@@ -242,7 +245,7 @@ def collateral(module: nn.Module, loss: Loss, start: Tensor, u: Tensor, basis: T
     return Collateral(
         other=other,
         change=_value(module, loss, start + u) - level,
-        bound=float(bounds.collateral(u_in, u_out, **constants)),
+        bound=float(collateral_bound(u_in, u_out, **constants)),
         u_in=u_in,
         u_out=u_out,
         **constants,
@@ -264,11 +267,11 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
 
     def drift(share: float) -> float:
         x = n + share * m
-        with at(module, start + x):
+        with at_parameters(module, start + x):
             rest = gradient(module, loss) - g - bent_n - share * bent_m
         return 2 * float(rest.norm()) / float(x.norm()) ** 2
 
-    with at(module, start):
+    with at_parameters(module, start):
         hessian = Hessian(module, loss)
         g, bent_m, bent_n = hessian.gradient, hessian @ m, hessian @ n
         # T14(d) is about g = 0: what the gradient adds to the refresh step is part of what it misses.
@@ -276,13 +279,13 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
         bent = float(v @ (hessian @ v) - bent_n @ (hessian @ bent_n))
         level = value(module, loss)
         del hessian
-    with at(module, start + delta):
+    with at_parameters(module, start + delta):
         slope = gradient(module, loss)
         bent_end = float(m @ (Hessian(module, loss, keep_graph=False) @ m))
         after = value(module, loss)
     pull = float(slope @ m)
-    damped = float(bounds.damped_share(pull, bent_end))
-    with at(module, start + n):
+    damped = float(damped_share(pull, bent_end))
+    with at_parameters(module, start + n):
         refreshed_last = n - alpha * gradient(module, loss)
     rolled_last = (delta - alpha * slope) * kept
     one, other = (_value(module, loss, start + e) - level for e in (rolled_last, refreshed_last))
@@ -293,13 +296,13 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
         eps_g=float(g.norm()),
         rho=max(drift(0.0), drift(0.5), drift(1.0)),
         recovered=after - _value(module, loss, start + n),
-        predicted=float(bounds.rollback_gain(float(g @ m), float(m @ bent_m), float(m @ bent_n))),
+        predicted=float(rollback_gain(float(g @ m), float(m @ bent_m), float(m @ bent_n))),
         damped=damped,
-        damped_predicted=float(bounds.damped_gain(pull, bent_end)),
+        damped_predicted=float(damped_gain(pull, bent_end)),
         damped_recovered=after - _value(module, loss, start + delta - damped * m),
         alpha=alpha,
         last=one - other,
-        last_predicted=float(bounds.order_difference(alpha, across, along, bent)),
+        last_predicted=float(order_difference(alpha, across, along, bent)),
     )
 
 
@@ -312,12 +315,12 @@ def joint(module: nn.Module, losses: Mapping[str, Loss], harmed: str, start: Ten
         harmed: the domain of the step.
         start: theta_0, (coordinates,).
     """
-    with at(module, start):
+    with at_parameters(module, start):
         slopes = {name: gradient(module, loss) for name, loss in losses.items()}
         g = slopes[harmed]
         bent = sum(float(g @ (Hessian(module, loss, keep_graph=False) @ g)) for loss in losses.values())
     total = float(g @ torch.stack(list(slopes.values())).sum(dim=0))
-    limit = float(bounds.short_refresh(total, bent))
+    limit = float(short_refresh(total, bent))
 
     def sums(step: float) -> float:
         return sum(_value(module, loss, start - step * g) for loss in losses.values())

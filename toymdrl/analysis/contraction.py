@@ -11,14 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from toymdrl import bounds
+from toymdrl.bounds.refresh import paper_contraction, refresh_closed, refresh_path, refresh_step, refreshed_loss
 from toymdrl.curvature import Hessian, Loss, SegmentHessian, gradient, parts, top_eigenpairs, value
-from toymdrl.parameters import at, read, trainable
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters, read_parameters, trainable_parameters
 
 POLISH_ITERATIONS = 40
 STEPS = 10
@@ -95,7 +92,7 @@ class Contraction:
 def polish(module: nn.Module, loss: Loss, iterations: int) -> None:
     """Bring the module near a minimum of a deterministic loss, in place, by L-BFGS with a line search."""
     optimiser = torch.optim.LBFGS(
-        trainable(module),
+        trainable_parameters(module),
         max_iter=iterations,
         history_size=30,
         line_search_fn="strong_wolfe",
@@ -162,7 +159,7 @@ def _drift(
 ) -> tuple[float, float]:
     """T5(g)'s h_perp and rho along the e_t, from the Hessian at theta*; `losses` are those above theta*."""
     h_perp, rho = 0.0, 0.0
-    with at(module, star):
+    with at_parameters(module, star):
         hessian = Hessian(module, loss)
         for e, lost in zip(errors, losses, strict=True):
             beyond = e - basis @ (basis.T @ e)
@@ -198,11 +195,11 @@ def measure(
         earlier: name of the domain harmed.
         later: name of the update.
     """
-    with at(module, checkpoint):
+    with at_parameters(module, checkpoint):
         before = float(gradient(module, loss).norm())
         polish(module, loss, iterations)
-        star = read(module)
-    with at(module, star):
+        star = read_parameters(module)
+    with at_parameters(module, star):
         level = value(module, loss)
         hessian = Hessian(module, loss)
         # One pair more, in case one is negative: S is where the loss curves up.
@@ -216,14 +213,14 @@ def measure(
     eigenvalues = np.linalg.eigvalsh((inner + inner.T) / 2)
     mu, upper = float(eigenvalues[0]), float(eigenvalues[-1])
     leak = float(torch.linalg.matrix_norm(image - basis @ (basis.T @ image), 2))
-    with at(module, star + delta):
+    with at_parameters(module, star + delta):
         start = float(np.abs(top_eigenpairs(Hessian(module, loss), 1, tolerance=0.05).values[0]))
     # Half of the largest step that T5 admits, for the steeper end: a displacement this large may meet more curvature.
     alpha = 1 / (mu + max(upper, start))
 
     errors, slopes, losses = [delta], [], []
     for _ in range(steps + 1):
-        with at(module, star + errors[-1]):
+        with at_parameters(module, star + errors[-1]):
             losses.append(value(module, loss) - level)
             slopes.append(gradient(module, loss))
         errors.append(errors[-1] - alpha * slopes[-1])
@@ -235,9 +232,9 @@ def measure(
     met = _met(module, loss, star, errors[:-1], [slope - g for slope in slopes[:-1]], basis, alpha)
     directional = [inside[0]]
     for curvature, leaked in zip(met.mu, met.leaked, strict=True):
-        directional.append(float(bounds.refresh_step(directional[-1], alpha, curvature, leaked, slope_in, 0.0)))
+        directional.append(float(refresh_step(directional[-1], alpha, curvature, leaked, slope_in, 0.0)))
     least, leak_met = min(met.mu), max(norm / size for norm, size in zip(met.leaked, outside, strict=False))
-    p, q = bounds.refresh_path(
+    p, q = refresh_path(
         inside[0],
         outside[0],
         steps,
@@ -254,11 +251,11 @@ def measure(
     closed = None
     if least > 0:
         floor = max(met.leaked) + slope_in
-        closed = tuple(map(float, bounds.refresh_closed(inside[0], alpha, least, floor, count)))
+        closed = tuple(map(float, refresh_closed(inside[0], alpha, least, floor, count)))
 
     h_perp, rho = _drift(module, loss, star, errors, losses, basis, g)
     eps_g = float(g.norm())
-    loss_bound = bounds.refreshed_loss(p, q, eps_g=eps_g, upper=upper, leak=leak, h_perp=h_perp, rho=rho)
+    loss_bound = refreshed_loss(p, q, eps_g=eps_g, upper=upper, leak=leak, h_perp=h_perp, rho=rho)
     return Contraction(
         earlier=earlier,
         later=later,
@@ -283,39 +280,10 @@ def measure(
         outside=tuple(outside),
         moved_by=tuple(float((e - delta).norm()) for e in errors),
         loss=tuple(losses),
-        paper=tuple(map(float, bounds.paper_contraction(inside[0], alpha, mu, count))),
+        paper=tuple(map(float, paper_contraction(inside[0], alpha, mu, count))),
         comparison=tuple(map(float, p)),
         closed=closed,
         directional=tuple(directional),
         outside_bound=tuple(map(float, q)),
         loss_bound=tuple(map(float, loss_bound)),
     )
-
-
-def figure(result: Contraction) -> Figure:
-    """The harmful component against the bounds; what stays outside; the loss."""
-    steps = range(len(result.inside))
-    tone = colour(result.earlier)
-    with rc_context({**STYLE, "axes.grid.axis": "both"}):
-        drawn = Figure(figsize=(12, 3.8))
-        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.8, 1), gridspec_kw={"wspace": 0.26})
-        left.plot(steps, result.inside, "o-", color=tone, linewidth=2.4, label="measured", markersize=4)
-        left.plot(steps, result.paper, ":", color="#D55E00", linewidth=2, label="the paper's bound")
-        left.plot(steps, result.directional, "--", color=INK, label="T5(a), curvature and leak as met")
-        left.plot(steps, result.comparison, color=FAINT, linewidth=1.2, label="T5(b), worst of the path")
-        if result.closed:  # often all but equal to T5(b)'s: dots on its line
-            left.plot(steps, result.closed, ".", color=FAINT, markersize=8, label="T5(c), worst of the path")
-        left.set(yscale="log", title="inside S: ‖P(θ − θ*)‖", xlabel="exact refresh step")
-        left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-        middle.plot(steps, result.outside, "o-", color=tone, linewidth=2.4, markersize=4)
-        middle.plot(steps, result.outside_bound, color=FAINT, linewidth=1.2)
-        middle.set(title="outside: ‖Q(θ − θ*)‖", xlabel="exact refresh step")
-        middle.set_ylim(0, 1.2 * max(*result.outside, *result.outside_bound))
-        right.plot(steps, result.loss, "o-", color=tone, linewidth=2.4, markersize=4)
-        right.plot(steps, result.loss_bound, color=FAINT, linewidth=1.2, label="T5(g)")
-        right.legend(frameon=False, fontsize=8.5)
-        right.set(title=f"{title(result.earlier)}: loss above θ*", xlabel="exact refresh step")
-        right.set_ylim(bottom=0)
-        for axes in (left, middle, right):
-            axes.set_xticks(list(steps)[::2])
-    return drawn

@@ -9,15 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from toymdrl import bounds
+from toymdrl.bounds.cosines import chance_cosine, diluted_cosine
 from toymdrl.curvature import Loss, gradient
-from toymdrl.parameters import at
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Dilution:
     @property
     def error(self) -> float:
         """How far the identity is from closing: rounding."""
-        return self.cosine - float(bounds.diluted_cosine(self.a, self.b, self.inside, self.outside))
+        return self.cosine - float(diluted_cosine(self.a, self.b, self.inside, self.outside))
 
 
 @dataclass(frozen=True)
@@ -114,7 +110,7 @@ def measure(
     found: list[Cosine] = []
     at_harmed: dict[str, Tensor] = {}
     for where, place in places.items():
-        with at(module, place):
+        with at_parameters(module, place):
             gradients = {name: gradient(module, loss) for name, loss in losses.items()}
         found += [Cosine(where, a, b, cosine(gradients[a], gradients[b])) for a, b in combinations(losses, 2)]
         if where == harmed:
@@ -126,46 +122,10 @@ def measure(
     others = (name for name in edits if name != harmed)
     dilution += [dilute(f"edit of {harmed}", f"edit of {name}", edits[harmed], edits[name], basis) for name in others]
     return Cosines(
-        chance=bounds.chance_cosine(len(slope)),
+        chance=chance_cosine(len(slope)),
         gradients=tuple(found),
         edits=tuple(Cosine("edits", a, b, cosine(edits[a], edits[b])) for a, b in combinations(edits, 2)),
         subspace_size=basis.shape[1],
-        chance_inside=bounds.chance_cosine(basis.shape[1]),
+        chance_inside=chance_cosine(basis.shape[1]),
         dilution=tuple(dilution),
     )
-
-
-def _people(text: str) -> str:
-    """Domain keys in a text as titles."""
-    return " ".join(title(word) for word in text.split())
-
-
-def figure(result: Cosines) -> Figure:
-    """Cosines of gradients at each checkpoint and of edits; what the same cosines are inside the conflict subspace."""
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12, 3.9))
-        left, right = drawn.subplots(1, 2, width_ratios=(1.25, 1), gridspec_kw={"wspace": 0.5})
-        columns = [*dict.fromkeys(each.where for each in result.gradients), "edits"]
-        for each in (*result.gradients, *result.edits):
-            x = columns.index(each.where)
-            left.plot(x - 0.06, each.cosine, "o", color=colour(each.one), markersize=6, alpha=0.85, mew=0)
-            left.plot(x + 0.06, each.cosine, "o", color=colour(each.other), markersize=6, alpha=0.85, mew=0)
-        left.axhspan(-0.1, 0.1, color=FAINT, alpha=0.12, linewidth=0)
-        left.axhline(0, color=FAINT, linewidth=0.8)
-        left.set_xticks(range(len(columns)), [_people(name) for name in columns], color=INK)
-        reach = max(0.2, 1.2 * max(abs(each.cosine) for each in (*result.gradients, *result.edits)))
-        left.set(title="cosine of two domains (one pair of dots each)", ylim=(-reach, reach))
-        left.set_xlabel("gradients at this checkpoint, and edits of single-domain training")
-        rows = np.arange(len(result.dilution))[::-1]
-        right.barh(rows + 0.2, [each.cosine for each in result.dilution], 0.36, color=FAINT, label="whole")
-        inside = [each.inside for each in result.dilution]
-        label = f"inside {result.subspace_size} directions"
-        right.barh(rows - 0.2, inside, 0.36, color=colour(result.dilution[0].one.split()[-1]), label=label)
-        right.axvline(0, color=FAINT, linewidth=0.8)
-        for chance in (-result.chance_inside, result.chance_inside):
-            right.axvline(chance, color=INK, linestyle=":", linewidth=1, label="chance inside" if chance > 0 else None)
-        right.set_yticks(rows, [_people(each.other) for each in result.dilution], color=INK)
-        harmed = result.dilution[0].one.split()[-1]
-        right.set(title=f"cosine with {title(harmed)}'s gradient, edits with its edit", xlim=(-1, 1))
-        right.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.4, -0.09))
-    return drawn

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from torch import Tensor, nn
 
-from toymdrl import bounds
+from toymdrl.bounds.taylor import dominance, taylor_remainder
 from toymdrl.curvature import Hessian, Loss, gradient, path_quadrature, value
-from toymdrl.parameters import at
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters
 
 PATH = (0.25, 0.5, 0.75, 1.0)
 """Shares of the update at which the actual damage is also measured."""
@@ -29,7 +24,7 @@ ROUNDING = 1e-5
 """Damage below this share of the loss's level (or of 1) is none: float32 evaluates no loss more closely."""
 
 
-def share(undone: float, damage: float, level: float) -> float:
+def share_undone(undone: float, damage: float, level: float) -> float:
     """Which share of a damage was undone; 0 where there was none to undo.
 
     Args:
@@ -90,7 +85,7 @@ class Damage:
     pairs: tuple[Decomposition, ...]
 
 
-def decompose(
+def decompose_damage(
     module: nn.Module, loss: Loss, start: Tensor, updates: Mapping[str, Tensor], *, earlier: str
 ) -> tuple[Decomposition, ...]:
     """Take the damage of each update to one loss apart.
@@ -105,14 +100,14 @@ def decompose(
     Example:
         >>> import torch
         >>> from torch import nn
-        >>> from toymdrl import decompose
+        >>> from toymdrl import decompose_damage
         >>> module = nn.Linear(1, 1, bias=False)  # its loss below is w + 3 w^2
         >>> loss = lambda module: (module.weight + 3 * module.weight.square()).sum()
-        >>> (pair,) = decompose(module, loss, torch.tensor([0.0]), {"B": torch.tensor([2.0])}, earlier="A")
+        >>> (pair,) = decompose_damage(module, loss, torch.tensor([0.0]), {"B": torch.tensor([2.0])}, earlier="A")
         >>> round(pair.first, 3), round(pair.second, 3), round(pair.actual, 3)
         (2.0, 12.0, 14.0)
     """
-    with at(module, start):
+    with at_parameters(module, start):
         before = value(module, loss)
         slope = gradient(module, loss)
     none = ROUNDING * max(1.0, abs(before))
@@ -121,9 +116,9 @@ def decompose(
     for name, delta in updates.items():
         along = []
         for s in PATH:
-            with at(module, start + s * delta):
+            with at_parameters(module, start + s * delta):
                 along.append(value(module, loss) - before)
-        with at(module, start + delta):
+        with at_parameters(module, start + delta):
             end = gradient(module, loss)
         norm, first = float(delta.norm()), float(slope @ delta)
         for count in NODES:
@@ -134,8 +129,8 @@ def decompose(
                 break
         # |phi''(s) - phi''(0)| <= rho s ||delta||^3 is all that T1's proof needs, so rho along delta is enough.
         rho = max(abs(c - bent[name]) / s for s, c in zip(nodes, curvatures, strict=True)) / norm**3
-        remainder = float(bounds.taylor_remainder(rho, norm))
-        eta = float(bounds.dominance(first, bent[name] / 2, remainder))
+        remainder = float(taylor_remainder(rho, norm))
+        eta = float(dominance(first, bent[name] / 2, remainder))
         found.append(
             Decomposition(
                 earlier=earlier,
@@ -157,7 +152,7 @@ def decompose(
 
 def _curvature_along(module: nn.Module, loss: Loss, where: Tensor, delta: Tensor) -> float:
     """delta.H delta with H at `where`."""
-    with at(module, where):
+    with at_parameters(module, where):
         return float(delta @ (Hessian(module, loss, keep_graph=False) @ delta))
 
 
@@ -191,43 +186,9 @@ def measure(
         stages: parameters after each one's stage, (coordinates,) each.
     """
     pairs = [
-        decompose(module, losses[earlier], stages[earlier], updates_after(order, stages, earlier), earlier=earlier)
+        decompose_damage(
+            module, losses[earlier], stages[earlier], updates_after(order, stages, earlier), earlier=earlier
+        )
         for earlier in order[:-1]
     ]
     return Damage(tuple(pair for each in pairs for pair in each))
-
-
-def pair_title(pair: Decomposition) -> str:
-    """A pair's name for people."""
-    return f"{title(pair.earlier)}, after {'all later' if pair.later == 'all' else title(pair.later)}"
-
-
-def figure(result: Damage) -> Figure:
-    """Left: actual against predicted damage of every pair. Right: the worst pair along its path."""
-    with rc_context({**STYLE, "axes.grid.axis": "x"}):
-        drawn = Figure(figsize=(11, 0.46 * len(result.pairs) + 1.6))
-        left, right = drawn.subplots(1, 2, width_ratios=(1.5, 1), gridspec_kw={"wspace": 0.22})
-        rows = range(len(result.pairs))[::-1]
-        for row, pair in zip(rows, result.pairs, strict=True):
-            left.barh(row, pair.actual, height=0.62, color=colour(pair.earlier), alpha=0.3, linewidth=0)
-            left.plot([pair.first] * 2, [row - 0.3, row + 0.3], color=FAINT, linewidth=2)
-            left.plot(pair.second, row, "o", color="white", markeredgecolor=INK, markersize=6)
-            left.plot(pair.predicted, row, "D", color=INK, markersize=5)
-        left.set_yticks(list(rows), [pair_title(pair) for pair in result.pairs], color=INK)
-        left.axvline(0, color=FAINT, linewidth=0.8)
-        left.set(title="damage, in points", ylim=(-0.7, len(result.pairs) - 0.3))
-        handles = [
-            Patch(color=FAINT, alpha=0.4, label="actual"),
-            Line2D([], [], color=FAINT, linewidth=0, marker="|", markersize=12, mew=2, label="first order"),
-            Line2D([], [], color=INK, linewidth=0, marker="o", markerfacecolor="white", label="second order"),
-            Line2D([], [], color=INK, linewidth=0, marker="D", markersize=5, label="both: predicted"),
-        ]
-        left.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.42, -0.08), frameon=False)
-        worst = max(result.pairs, key=lambda pair: pair.actual)
-        s = np.linspace(0, 1, 101)
-        right.plot([0, *PATH], [0, *worst.along], "o-", color=colour(worst.earlier), linewidth=2.2, label="actual")
-        right.plot(s, s * worst.first + s**2 * worst.second, color=INK, linewidth=1.4, label="predicted at s = 0")
-        right.grid(axis="both")
-        right.set(title=f"{pair_title(worst)}: along the path", xlabel="share s of the update")
-        right.legend(frameon=False)
-    return drawn

@@ -10,12 +10,9 @@ from itertools import combinations
 
 import numpy as np
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from toymdrl import bounds
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.bounds.storage import lost_below
 
 PAPER_ABSOLUTE, PAPER_RELATIVE = 1e-7, 1e-3
 """The paper counts a parameter as unchanged if it moved by less than both."""
@@ -98,14 +95,14 @@ def neuron_norms(delta: Tensor, neurons: Tensor) -> Tensor:
     return delta[neurons].norm(dim=1)
 
 
-def edit_of(domain: str, before: Tensor, after: Tensor) -> Edit:
+def measure_edit(name: str, before: Tensor, after: Tensor) -> Edit:
     """Measure one edit, from parameter vectors (coordinates,).
 
     Example:
         >>> import torch
-        >>> from toymdrl import edit_of
+        >>> from toymdrl import measure_edit
         >>> before = torch.tensor([1.0, 1.0])
-        >>> edit = edit_of("math", before, before + torch.tensor([0.001, 0.02]))
+        >>> edit = measure_edit("math", before, before + torch.tensor([0.001, 0.02]))
         >>> edit.unchanged["float32"], edit.unchanged["bfloat16"]
         (0.0, 0.5)
     """
@@ -113,15 +110,15 @@ def edit_of(domain: str, before: Tensor, after: Tensor) -> Edit:
     moved, size = delta.abs(), before.abs()
     relative = moved / size.clamp(min=torch.finfo(size.dtype).tiny)
     unchanged, drift, lost = {}, {}, {}
-    for name, (dtype, mantissa) in FORMATS.items():
+    for kind, (dtype, mantissa) in FORMATS.items():
         stored = before.to(dtype).to(before.dtype)
-        unchanged[name] = float((stored == after.to(dtype).to(before.dtype)).double().mean())
+        unchanged[kind] = float((stored == after.to(dtype).to(before.dtype)).double().mean())
         normal = stored.abs() >= torch.finfo(dtype).tiny  # T10 is about normal numbers of the format
-        margin = bounds.lost_below(stored[normal].double().cpu().numpy(), delta[normal].cpu().numpy(), mantissa)
+        margin = lost_below(stored[normal].double().cpu().numpy(), delta[normal].cpu().numpy(), mantissa)
         ratio = moved[normal].double().cpu().numpy() / margin
-        drift[name], lost[name] = float(np.median(ratio)), float(np.mean(ratio < 1))
+        drift[kind], lost[kind] = float(np.median(ratio)), float(np.mean(ratio < 1))
     return Edit(
-        domain=domain,
+        domain=name,
         norm=float(delta.norm()),
         weight_norm=float(before.norm()),
         unchanged_paper=float(((moved < PAPER_ABSOLUTE) & (relative < PAPER_RELATIVE)).double().mean()),
@@ -142,39 +139,7 @@ def measure(before: Tensor, after: Mapping[str, Tensor], neurons: Tensor) -> Edi
     """
     tops = {name: top_mask(neuron_norms(each - before, neurons), TOP) for name, each in after.items()}
     return Edits(
-        edits=tuple(edit_of(name, before, each) for name, each in after.items()),
+        edits=tuple(measure_edit(name, before, each) for name, each in after.items()),
         overlaps=tuple(Overlap(one, two, jaccard(tops[one], tops[two])) for one, two in combinations(after, 2)),
         jaccard_chance=chance_jaccard(TOP),
     )
-
-
-def figure(result: Edits) -> Figure:
-    """Unchanged share by relative threshold and by format; Jaccard of top-changed neurons."""
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12.5, 3.9))
-        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.15, 1.05, 0.9), gridspec_kw={"wspace": 0.4})
-        left.axhspan(77, 89, color="#E69F00", alpha=0.25, linewidth=0)
-        left.text(1.3e-9, 83, "the paper's 77–89 %", va="center", fontsize=8.5, color="#8a5a00")
-        for edit in result.edits:
-            share = [100 * each for each in edit.below]
-            left.plot(THRESHOLDS, share, "-", color=colour(edit.domain), lw=2, label=title(edit.domain))
-        left.set(xscale="log", title="% of weights changed by less", xlabel="relative change", ylim=(-2, 102))
-        left.legend(frameon=False, fontsize=8.5, loc="center left")
-        width = 0.8 / len(result.edits)
-        for index, edit in enumerate(result.edits):
-            places = np.arange(len(FORMATS)) + (index - (len(result.edits) - 1) / 2) * width
-            middle.bar(places, [100 * edit.unchanged[name] for name in FORMATS], width, color=colour(edit.domain))
-        middle.axhspan(77, 89, color="#E69F00", alpha=0.25, linewidth=0)
-        middle.set_xticks(range(len(FORMATS)), [name.replace(" ", "\n") for name in FORMATS], color=INK)
-        middle.set(title="% unchanged when stored as", ylim=(0, 102))
-        names = [f"{title(each.one)}–{title(each.other)}" for each in result.overlaps]
-        rows = np.arange(len(names))[::-1]
-        right.barh(rows, [each.jaccard for each in result.overlaps], color=FAINT, alpha=0.6)
-        right.axvline(0.19, color="#E69F00", linewidth=2, label="paper: mean below 0.19")
-        right.axvline(result.jaccard_chance, color=INK, linewidth=1.2, linestyle=":", label="chance")
-        right.axvline(result.mean_jaccard, color=INK, linewidth=1.6, label="mean here")
-        right.set_yticks(rows, names, color=INK)
-        right.set(title="Jaccard of the top-changed neurons")
-        right.set_xlim(0, max(0.32, 1.15 * max(each.jaccard for each in result.overlaps)) if names else 1)
-        right.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.4, -0.08))
-    return drawn

@@ -8,11 +8,7 @@ control: as many steps on the same domain from its own checkpoint, where nothing
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor
-
-from toymdrl.style import FAINT, INK, STYLE, colour, title
 
 
 @dataclass(frozen=True)
@@ -109,42 +105,3 @@ def measure(
         path=tuple(_step(count, now, start, own, basis, scores, before) for count, (now, scores) in path.items()),
         further=_step(steps, there, own, own, basis, then, own_scores),
     )
-
-
-def figure(result: Refresh) -> Figure:
-    """Distances inside and outside the subspace; what every domain gains; the gain beside the control."""
-    steps = [step.steps for step in result.path]
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12, 3.8))
-        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.1, 1.1, 0.8), gridspec_kw={"wspace": 0.28})
-        first = result.path[0]
-        for label, name, tone, line in (
-            (f"inside {result.size} conflict directions", "inside", colour(result.harmed), "o-"),
-            ("outside", "outside", INK, "o--"),
-        ):
-            values = [getattr(step, name) / getattr(first, name) for step in result.path]
-            left.plot(steps, values, line, color=tone, linewidth=2, markersize=4.5, label=label)
-        left.set(title=f"distance from {title(result.harmed)}'s checkpoint", xlabel="refresh step", ylim=(0, 1.15))
-        left.set_ylabel("share of the distance at step 0")
-        left.legend(frameon=False, fontsize=8.5)
-        for name in first.gains:
-            gains = [step.gains[name] for step in result.path]
-            width = 2.4 if name == result.harmed else 1.4
-            middle.plot(steps, gains, "o-", color=colour(name), linewidth=width, markersize=4.5, label=title(name))
-        middle.axhline(result.damage, color=FAINT, linestyle=":", linewidth=1.2)
-        middle.text(0, result.damage, "lost before", ha="left", va="bottom", color=FAINT, fontsize=8.5)
-        middle.set(title="points gained", xlabel="refresh step")
-        middle.legend(frameon=False, fontsize=8.5)
-        same = min(result.path, key=lambda step: abs(step.steps - result.further.steps))
-        bars = {"refresh": same.gains[result.harmed], "control": result.further.gains[result.harmed]}
-        right.bar(list(bars), list(bars.values()), color=[colour(result.harmed), FAINT], width=0.55)
-        for place, gain in enumerate(bars.values()):
-            right.text(place, max(gain, 0), f"{gain:+.1f}", ha="center", va="bottom", color=INK)
-        right.axhline(0, color=FAINT, linewidth=0.8)
-        right.set(
-            title=f"{title(result.harmed)}, {result.further.steps} steps", xlabel="control: from its own checkpoint"
-        )
-        right.tick_params(axis="x", labelcolor=INK)
-        for axes in (left, middle):
-            axes.set_xticks(steps)
-    return drawn

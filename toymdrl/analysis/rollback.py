@@ -9,15 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from toymdrl import bounds
-from toymdrl.analysis.damage import share
+from toymdrl.analysis.damage import share_undone
+from toymdrl.bounds.rollback import damped_share
 from toymdrl.curvature import Hessian, Loss, value
-from toymdrl.parameters import at
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters
 
 BUDGETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 """Shares of all coordinates that are put back."""
@@ -82,7 +79,7 @@ def top_coordinates(score: Tensor, count: int) -> Tensor:
     return score.topk(count).indices
 
 
-def chosen(delta: Tensor, indices: Tensor) -> Tensor:
+def restricted(delta: Tensor, indices: Tensor) -> Tensor:
     """The update on some coordinates, 0 elsewhere, (coordinates,)."""
     part = torch.zeros_like(delta)
     part[indices] = delta[indices]
@@ -94,16 +91,16 @@ def _random_sets(delta: Tensor, count: int, norm: float, generator: torch.Genera
     eligible = delta.nonzero().squeeze(1)
     shuffled = eligible[torch.randperm(len(eligible), generator=generator).to(delta.device)]
     enough = int((delta[shuffled].square().cumsum(0) < norm**2).sum()) + 1
-    return chosen(delta, shuffled[:count]), chosen(delta, shuffled[:enough])
+    return restricted(delta, shuffled[:count]), restricted(delta, shuffled[:enough])
 
 
 def _damped(module: nn.Module, loss: Loss, end: Tensor, parts: dict[float, Tensor]) -> dict[float, Tensor]:
     """T7(c): each part times the share of it that the slope and curvature at the end say to undo."""
-    with at(module, end):
+    with at_parameters(module, end):
         hessian = Hessian(module, loss)
         slope = hessian.gradient
         return {
-            budget: part * float(bounds.damped_share(float(slope @ part), float(part @ (hessian @ part))))
+            budget: part * float(damped_share(float(slope @ part), float(part @ (hessian @ part))))
             for budget, part in parts.items()
         }
 
@@ -111,7 +108,7 @@ def _damped(module: nn.Module, loss: Loss, end: Tensor, parts: dict[float, Tenso
 def _by_neuron(score: Tensor, neurons: Tensor, delta: Tensor, budget: float) -> Tensor:
     """The update on the neurons of the highest mean score that fit the budget."""
     best = top_coordinates(score[neurons].sum(dim=1), min(int(budget * len(delta)) // neurons.shape[1], len(neurons)))
-    return chosen(delta, neurons[best].flatten())
+    return restricted(delta, neurons[best].flatten())
 
 
 def measure(
@@ -149,7 +146,7 @@ def measure(
     total = len(delta)
 
     def scores(where: Tensor, names: Mapping[str, Loss]) -> dict[str, float]:
-        with at(module, where):
+        with at_parameters(module, where):
             return {name: value(module, loss) for name, loss in names.items()}
 
     before, after = scores(start, {earlier: losses[earlier]})[earlier], scores(end, losses)
@@ -162,7 +159,7 @@ def measure(
         if everywhere:
             there = scores(end - part, tuning)
             tuned = sum(there[name] - untuned[name] for name in there) / len(there)
-        recovered = share(after[earlier] - now[earlier], damage, before)
+        recovered = share_undone(after[earlier] - now[earlier], damage, before)
         return Trial(method, budget, float(part.norm() / delta.norm()) ** 2, recovered, changes, tuned)
 
     terms = delta * product
@@ -177,7 +174,7 @@ def measure(
     for budget in BUDGETS:
         count = max(1, int(budget * total))
         for method, ranking in rankings.items():
-            part = chosen(delta, top_coordinates(ranking, count))
+            part = restricted(delta, top_coordinates(ranking, count))
             trials.append(trial(method, budget, part, everywhere=method == CURVATURE))
             if method == CURVATURE:
                 parts[budget] = part
@@ -198,44 +195,3 @@ def measure(
         coordinates=total,
         trials=tuple(trials),
     )
-
-
-def figure(result: Rollback) -> Figure:
-    """Left: damage undone against the share of coordinates put back. Right: the price, domain by domain."""
-    looks = {
-        CURVATURE: (colour(result.earlier), "o-", 2.4),
-        DAMPED: (colour(result.earlier), "o:", 1.4),
-        FISHER: ("#E69F00", "s-", 1.4),
-        SIGNED: ("#56B4E9", "^-", 1.2),
-        NEURONS: ("#009E73", "v-", 1.2),
-        MAGNITUDE: ("#CC79A7", "D-", 1.2),
-        SHRINK: (INK, "--", 1.4),
-        RANDOM: (FAINT, ":", 1.8),
-        EQUAL_NORM: (FAINT, "-.", 1.2),
-    }
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12, 4.4))
-        left, right = drawn.subplots(1, 2, width_ratios=(1.35, 1), gridspec_kw={"wspace": 0.2})
-        for method, (tone, line, width) in looks.items():
-            if any(each.method == method for each in result.trials):
-                budgets = sorted({each.budget for each in result.trials if each.method == method})
-                shares = [100 * result.recovered(method, budget) for budget in budgets]
-                places = [100 * budget for budget in budgets]
-                left.plot(places, shares, line, color=tone, linewidth=width, label=NAMES[method], markersize=4)
-        ticks = [100 * budget for budget in BUDGETS]
-        for axes in (left, right):
-            axes.axhline(0, color=FAINT, linewidth=0.8)
-            axes.set(xscale="log", xlabel="% of all coordinates put back")
-            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axes.minorticks_off()
-        left.set(title=f"% of {title(result.earlier)}'s damage undone (unseen prompts)", ylim=(-30, 105))
-        left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.15))
-        mine = [each for each in result.trials if each.method == CURVATURE]
-        for name in mine[0].changes:
-            gains = [-each.changes[name] for each in mine]
-            right.plot(ticks, gains, "o-", color=colour(name), linewidth=2, markersize=4, label=title(name))
-        means = [-sum(each.changes.values()) / len(each.changes) for each in mine]
-        right.plot(ticks, means, "--", color=INK, linewidth=1.6, label="average")
-        right.set_title(f"points gained or lost, coordinates by {NAMES[CURVATURE]}")
-        right.legend(frameon=False, fontsize=8.5)
-    return drawn

@@ -12,16 +12,13 @@ from itertools import combinations, permutations
 
 import numpy as np
 import torch
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from toymdrl.analysis.cosines import cosine
 from toymdrl.analysis.edits import Overlap, chance_jaccard, jaccard, top_mask
 from toymdrl.curvature import Hessian, Loss, value
-from toymdrl.parameters import at
-from toymdrl.style import FAINT, INK, STYLE, colour, title
+from toymdrl.parameters import at_parameters
 
 ACTIVE = 0.25
 """Share of neurons that count as active for a domain: those of highest mean |activation|."""
@@ -137,13 +134,13 @@ def measure(
     def losses_at(name: str, places: Mapping[str, Tensor]) -> dict[str, float]:
         found = {}
         for key, place in places.items():
-            with at(module, place):
+            with at_parameters(module, place):
                 found[key] = value(module, losses[name])
         return found
 
     transfers = []
     for a in losses:
-        with at(module, base):
+        with at_parameters(module, base):
             hessian = Hessian(module, losses[a])
             slope, bent = hessian.gradient, hessian @ edits[a]
             forms = {}
@@ -180,40 +177,3 @@ def measure(
         chance=chance_jaccard(ACTIVE),
         transfers=tuple(sorted(transfers, key=lambda t: list(permutations(losses, 2)).index((t.harmed, t.trained)))),
     )
-
-
-def figure(result: Routes) -> Figure:
-    """Overlap of active neurons; predicted against observed transfer; predicted against observed interaction."""
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12.5, 3.9))
-        left, middle, right = drawn.subplots(1, 3, gridspec_kw={"wspace": 0.3})
-        names = [f"{title(each.one)}–{title(each.other)}" for each in result.overlaps]
-        places = np.arange(len(names))[::-1]
-        left.barh(places, [each.jaccard for each in result.overlaps], color=FAINT, alpha=0.6)
-        left.axvline(result.chance, color=INK, linestyle=":", linewidth=1.2)
-        left.set_yticks(places, names, color=INK)
-        left.set(title=f"Jaccard, {result.active:.0%} most active neurons", xlabel="dotted: chance", xlim=(0, 1))
-        panels = (
-            (
-                middle,
-                "whole_curved",
-                "gained",
-                "points A gains by B's training",
-                r"predicted: $-g_A\cdot\delta_B - \delta_B\cdot H_A\delta_B/2$",
-            ),
-            (
-                right,
-                "interaction_predicted",
-                "interaction",
-                "interaction, in points",
-                r"predicted: $\delta_A\cdot H_A\delta_B$",
-            ),
-        )
-        for axes, predicted, observed, above, below in panels:
-            for each in result.transfers:
-                point = (getattr(each, predicted), getattr(each, observed))
-                axes.plot(*point, "o", color=colour(each.harmed), markersize=8, mew=2, mec=colour(each.trained))
-            axes.axhline(0, color=FAINT, linewidth=0.8)
-            axes.axvline(0, color=FAINT, linewidth=0.8)
-            axes.set(title=above, xlabel=f"{below}\nfill: A, ring: B")
-    return drawn

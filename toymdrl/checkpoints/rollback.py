@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from toymdrl.checkpoints.shards import DTYPES, INTEGERS, CheckpointError, Place, alike, places
 from toymdrl.files import write_atomically
-from toymdrl.parameters import trainable
+from toymdrl.parameters import trainable_parameters
 
 COPIED_AT_ONCE = 2**24
 """Bytes."""
@@ -46,13 +46,13 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> Non
         ...     sorted(load_file(Path(folder) / "set.safetensors"))
         ['bias', 'weight']
     """
-    total = sum(parameter.numel() for parameter in trainable(module))
+    total = sum(parameter.numel() for parameter in trainable_parameters(module))
     if chosen.dtype not in INTEGERS.values() or chosen.dim() != 1:
         raise ValueError(f"coordinates are {chosen.dtype} {tuple(chosen.shape)}; give a vector of indices, not a mask")
     if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < total:
         raise ValueError(f"coordinates run from {int(chosen.min())} to {int(chosen.max())} of {total}")
     found, start = {}, 0
-    known = {id(parameter) for parameter in trainable(module)}
+    known = {id(parameter) for parameter in trainable_parameters(module)}
     for name, weight in module.named_parameters():
         if id(weight) not in known:
             continue

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from toymdrl.checkpoints.shards import CheckpointError, alike, files
-from toymdrl.parameters import flatten, trainable
+from toymdrl.parameters import flatten, trainable_parameters
 
 
 def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
@@ -59,7 +59,7 @@ def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:
         >>> as_vector(nn.Linear(2, 1), {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
         tensor([1., 1., 0.])
     """
-    trainable(module)  # refuses a frozen module
+    trainable_parameters(module)  # refuses a frozen module
     pieces = []
     for name, weight in module.named_parameters():
         if weight.requires_grad:

@@ -2,7 +2,8 @@
 
 from toymdrl.course.start import FILE, LAPTOP
 from toymdrl.files import save_tensors
-from toymdrl.runs.pipeline import evaluate, prepare, weights
+from toymdrl.policy.scores import evaluate, weights
+from toymdrl.runs.machine import prepare
 from toymdrl.training.stage import warm_start
 
 

@@ -6,9 +6,10 @@ from io import BytesIO
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from scipy import stats
 
-from toymdrl.style import COLOURS, FAINT, INK, STYLE, title
+from toymdrl.domains import title
+from toymdrl.evidence import interval
+from toymdrl.style import COLOURS, FAINT, INK, STYLE
 
 
 class Picture(Figure):
@@ -52,11 +53,10 @@ def over_seeds(values: Mapping[str, Sequence[float]], heading: str) -> Picture:
         places = np.arange(len(values))[::-1]
         for place, each in zip(places, values.values(), strict=True):
             axes.plot(each, [place] * len(each), "o", color=FAINT, alpha=0.55, markersize=5)
-            mean = float(np.mean(each))
-            half = float(stats.t.ppf(0.975, len(each) - 1) * stats.sem(each))
-            axes.plot([mean - half, mean + half], [place + 0.22] * 2, color=INK, linewidth=2)
-            axes.plot(mean, place + 0.22, "D", color=INK, markersize=5)
-            text = f"{mean:.2f} [{mean - half:.2f}, {mean + half:.2f}]".replace("-", "−")
+            found = interval(each)
+            axes.plot([found.low, found.high], [place + 0.22] * 2, color=INK, linewidth=2)
+            axes.plot(found.mean, place + 0.22, "D", color=INK, markersize=5)
+            text = f"{found.mean:.2f} [{found.low:.2f}, {found.high:.2f}]".replace("-", "−")
             axes.annotate(text, (1.01, place), xycoords=("axes fraction", "data"), va="center", fontsize=9)
         every = [number for each in values.values() for number in each]
         if min(every) < max(every) / 4:  # else zero is far away and would squeeze the picture

@@ -1,12 +1,9 @@
-"""The committed results over seeds, which come with a checkout."""
+"""The committed results over seeds, which come with the package."""
 
 import json
-from pathlib import Path
 from typing import Any
 
-import toymdrl
-
-FOLDER = Path(toymdrl.__file__).parents[1] / "experiments" / "results"
+from toymdrl.catalogue import folder
 
 
 def rows(question: str) -> list[dict[str, Any]]:
@@ -16,10 +13,13 @@ def rows(question: str) -> list[dict[str, Any]]:
         question: "claims" or another file of experiments/results.
 
     Raises:
-        FileNotFoundError: the package was not installed from a checkout, or there is no such question.
+        FileNotFoundError: there is no such question, or the package came without its results.
     """
-    file = FOLDER / f"{question}.json"
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is not there; clone the repository and `pip install -e .` it")
-    found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"]
+    here = folder()
+    if here is None:
+        raise FileNotFoundError("the committed results are not there; install toymdrl from its wheel or a checkout")
+    files = {file.stem: file for file in sorted((here / "results").glob("*.json"))}
+    if question not in files:
+        raise FileNotFoundError(f"no results of {question!r}; choose from {', '.join(files)}")
+    found: list[dict[str, Any]] = json.loads(files[question].read_text(encoding="utf-8"))["rows"]
     return found

@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 
 from toymdrl.files import load_tensors
-from toymdrl.policy.model import Policy
+from toymdrl.policy.model import Policy, copy_policy
+from toymdrl.policy.scores import evaluate
 from toymdrl.runs.config import PRESETS
-from toymdrl.runs.pipeline import evaluate, prepare
+from toymdrl.runs.machine import prepare
 from toymdrl.streams import stream
 from toymdrl.training.grpo import GRPOConfig
-from toymdrl.training.stage import copy_policy, reinforce
+from toymdrl.training.stage import rl_stage
 
 LAPTOP = PRESETS["laptop"]
 FILE = Path(__file__).parent / "warm-start.safetensors"
@@ -86,5 +87,5 @@ def _advanced(
     watch: Callable[[Policy], None] | None,
     every: int,
 ) -> Policy:
-    stage = reinforce(copy_policy(start).requires_grad_(True), domain, config, seed, purpose)
+    stage = rl_stage(copy_policy(start).requires_grad_(True), domain, config, seed, purpose)
     return stage.finish(lambda policy: watch(policy) if watch and stage.step % every == 0 else None)

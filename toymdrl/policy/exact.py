@@ -141,13 +141,13 @@ def _rewards(policy: Policy, prompts: Tensor, block: Block, rows: slice) -> Tens
     return ((logprobs * predicted).sum(dim=-1).exp() * block.rewards[rows]).sum(dim=1)
 
 
-def score(policy: Policy, objective: ExpectedReward) -> float:
+def exact_score(policy: Policy, objective: ExpectedReward) -> float:
     """100 x expected reward: the score that every table shows.
 
     Example:
-        >>> from toymdrl import DOMAINS, ExpectedReward, problems, score
+        >>> from toymdrl import DOMAINS, ExpectedReward, problems, exact_score
         >>> from toymdrl.course import warm_start
-        >>> round(score(warm_start(), ExpectedReward(problems(DOMAINS["math"], "eval"))))
+        >>> round(exact_score(warm_start(), ExpectedReward(problems(DOMAINS["math"], "eval"))))
         64
     """
     with torch.no_grad():

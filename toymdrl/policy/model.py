@@ -6,6 +6,7 @@ of rotary ones, as many key as query heads, no norm on queries and keys. Attenti
 attention has no second derivative on CPU, and every Hessian-vector product of the analysis passes through here.
 """
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -161,3 +162,8 @@ class Policy(nn.Module):
         if cache is not None:
             cache.columns = stop
         return self.head(self.norm(x))
+
+
+def copy_policy(policy: Policy) -> Policy:
+    """A frozen copy, as a KL reference."""
+    return copy.deepcopy(policy).requires_grad_(False)

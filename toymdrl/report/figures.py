@@ -8,26 +8,27 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from toymdrl.analysis import alternation, conflict, contraction, cosines, damage, edits, refresh, rollback, routes
+from toymdrl.claims.base import Explanation, Outcome
+from toymdrl.claims.paper import TOPICS
 from toymdrl.domains import DOMAINS
-from toymdrl.explain import Explanation
-from toymdrl.runs.config import RunConfig, headline_refresh
-from toymdrl.runs.directory import Checkpoint
+from toymdrl.runs.config import RunConfig
+from toymdrl.runs.plan import BASE, Checkpoint, headline_steps
+from toymdrl.runs.results import Scored
 from toymdrl.style import COLOURS, FAINT, INK, STYLE, save
 
 Line = dict[str, Any]
+Scores = dict[Checkpoint, dict[str, float]]
+"""Points by domain, of every checkpoint."""
 
 
-def _sequence(
-    config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line]
-) -> list[tuple[int, dict[str, float]]]:
+def _sequence(config: RunConfig, scores: Scores, metrics: list[Line]) -> list[tuple[int, dict[str, float]]]:
     """Scores against the GRPO step of the whole sequence, from the base on."""
-    points = [(0, checkpoints[0]["scores"])]
+    points = [(0, scores[BASE])]
     for index, key in enumerate(config.order):
         start = index * config.grpo.steps
-        points += [
-            (start + line["step"], line["scores"]) for line in metrics if line["stage"] == key and "scores" in line
-        ]
+        for line in metrics:
+            if line["stage"] == key and "scores" in line:
+                points.append((start + line["step"], line["scores"]))
     return points
 
 
@@ -44,21 +45,24 @@ def _shade(axes: Axes, config: RunConfig, label: bool) -> None:
     axes.set_xlim(0, len(config.order) * config.grpo.steps)
 
 
-def journey(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line]) -> Figure:
+def journey(config: RunConfig, scores: Scores, metrics: list[Line]) -> Figure:
     """The scores of all domains along the sequence, and the refresh branches that leave its end."""
-    points = _sequence(config, checkpoints, metrics)
-    by_name = {entry["name"]: entry["scores"] for entry in checkpoints}
-    end = by_name[config.order[-1]]
+    points = _sequence(config, scores, metrics)
+    end = scores[Checkpoint("stage", config.order[-1])]
+
+    def refreshed(domain: str, steps: int) -> dict[str, float]:
+        return scores[Checkpoint("refresh", domain, steps=steps)]
+
     with rc_context(STYLE):
         figure = Figure(figsize=(11, 4.6))
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2.8, 1), gridspec_kw={"wspace": 0.04})
         _shade(left, config, label=True)
-        for key, domain in DOMAINS.items():
-            steps, scores = [step for step, _ in points], [each[key] for _, each in points]
-            left.plot(steps, scores, color=COLOURS[key], linewidth=2.2, label=domain.title)
+        for key in DOMAINS:
+            steps, course = [step for step, _ in points], [each[key] for _, each in points]
+            left.plot(steps, course, color=COLOURS[key], linewidth=2.2, label=DOMAINS[key].title)
             left.plot(
                 [(index + 1) * config.grpo.steps for index in range(len(config.order))],
-                [by_name[name][key] for name in config.order],
+                [scores[Checkpoint("stage", domain)][key] for domain in config.order],
                 "o",
                 color=COLOURS[key],
                 markersize=4.5,
@@ -66,13 +70,13 @@ def journey(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line
         left.set(xlabel="GRPO step", ylabel="score on unseen prompts (100 × exact expected reward)", ylim=(0, 102))
         right.axvline(0, color=FAINT, linewidth=0.8)
         branch = [0, *config.refresh_steps]
-        for refreshed in config.order:
+        for domain in config.order:
             for key in DOMAINS:
-                scores = [end[key], *(by_name[f"refresh-{refreshed}-{step}"][key] for step in config.refresh_steps)]
-                own = key == refreshed
+                course = [end[key], *(refreshed(domain, step)[key] for step in config.refresh_steps)]
+                own = key == domain
                 right.plot(
                     branch,
-                    scores,
+                    course,
                     color=COLOURS[key],
                     linewidth=2.2 if own else 0.8,
                     alpha=1 if own else 0.45,
@@ -83,7 +87,7 @@ def journey(config: RunConfig, checkpoints: list[Checkpoint], metrics: list[Line
         right.set_xticks(branch[1:])
         right.set_xlim(0, branch[-1] * 1.28)
         right.text(0.5, 1.02, "then refresh", ha="center", weight="bold", color=INK, transform=right.transAxes)
-        _name_ends(right, branch[-1] * 1.04, {key: by_name[f"refresh-{key}-{branch[-1]}"][key] for key in config.order})
+        _name_ends(right, branch[-1] * 1.04, {key: refreshed(key, branch[-1])[key] for key in config.order})
     return figure
 
 
@@ -119,14 +123,13 @@ def training(config: RunConfig, metrics: list[Line]) -> Figure:
     return figure
 
 
-def selectivity(config: RunConfig, checkpoints: list[Checkpoint]) -> Figure:
-    """What the headline refresh of each domain (rows) changes in every domain (columns), in points."""
-    steps = headline_refresh(config)
-    by_name = {entry["name"]: entry["scores"] for entry in checkpoints}
-    end = by_name[config.order[-1]]
-    change = np.array(
-        [[by_name[f"refresh-{row}-{steps}"][column] - end[column] for column in DOMAINS] for row in config.order]
-    )
+def selectivity(config: RunConfig, scores: Scores, steps: int) -> Figure:
+    """What so many refresh steps on each domain (rows) change in every domain (columns), in points."""
+    end = scores[Checkpoint("stage", config.order[-1])]
+    change = np.zeros((len(config.order), len(DOMAINS)))
+    for row, refreshed in enumerate(config.order):
+        after = scores[Checkpoint("refresh", refreshed, steps=steps)]
+        change[row] = [after[domain] - end[domain] for domain in DOMAINS]
     bound = max(5.0, float(abs(change).max()))
     with rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(5.6, 0.62 * len(config.order) + 1.2))
@@ -146,30 +149,32 @@ def selectivity(config: RunConfig, checkpoints: list[Checkpoint]) -> Figure:
 
 def explained(e: Explanation) -> dict[str, Figure]:
     """One figure an analysis, by name."""
-    found = {
-        "cosines": cosines.figure(e.cosines),
-        "edits": edits.figure(e.edits),
-        "routes": routes.figure(e.routes),
-        "damage": damage.figure(e.damage),
-        "conflict": conflict.figure(e.conflict),
-        "refresh": refresh.figure(e.refresh),
-        "rollback": rollback.figure(e.rollback),
-        "alternation": alternation.figure(e.alternation),
-    }
-    return found | ({"contraction": contraction.figure(e.contraction)} if e.contraction else {})
+    found = {}
+    for topic in TOPICS:
+        result = e.get(topic.kind)
+        if result is not None:
+            found[topic.name] = topic.figure(result)
+    return found
 
 
 def draw(
-    config: RunConfig,
-    checkpoints: list[Checkpoint],
-    metrics: list[Line],
-    explanation: Explanation | None,
-    folder: Path,
+    config: RunConfig, checkpoints: tuple[Scored, ...], metrics: list[Line], outcome: Outcome | None, folder: Path
 ) -> dict[str, Path]:
-    """All figures as PNG files in a folder, by name."""
+    """All figures as PNG files in a folder, by name.
+
+    Args:
+        config: the run's.
+        checkpoints: all that it has.
+        metrics: the lines of its log.
+        outcome: None if its order leaves no domain that could be harmed.
+        folder: made if need be.
+    """
+    scores = {entry.checkpoint: entry.scores for entry in checkpoints}
     figures = {
-        "journey": journey(config, checkpoints, metrics),
-        "selectivity": selectivity(config, checkpoints),
+        "journey": journey(config, scores, metrics),
+        "selectivity": selectivity(config, scores, headline_steps(config)),
         "training": training(config, metrics),
-    } | (explained(explanation) if explanation else {})
+    }
+    if outcome and outcome.explanation:
+        figures |= explained(outcome.explanation)
     return {name: save(figure, folder / f"{name}.png") for name, figure in figures.items()}

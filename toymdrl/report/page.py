@@ -1,153 +1,223 @@
-"""The report: result files to one self-contained page, PNG figures and a Markdown summary; no score is recomputed."""
+"""The report: a run's results to one self-contained page and its summary; no score is computed here.
+
+What both say is one value, `Page`; how that looks is in the two templates beside this file.
+"""
 
 import base64
-import html
-import re
-from collections.abc import Iterable
-from importlib.resources import files
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from toymdrl.claims import PAPER_AVERAGE_REFRESHED, PAPER_MATH_AFTER_ALL, PAPER_MATH_REFRESHED, claims
-from toymdrl.claimtable import SMALLEST_LOSS, claim_lines, signed
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from toymdrl import domains
+from toymdrl.claims import paper
+from toymdrl.claims.base import Chapter, Outcome
+from toymdrl.claims.harm import PAPER_AFTER_ALL, SMALLEST_LOSS, harm
+from toymdrl.claims.refresh import PAPER_AVERAGE_REFRESHED, PAPER_REFRESHED, repair
 from toymdrl.domains import DOMAINS
-from toymdrl.explain import load_explanation
-from toymdrl.files import CorruptFile, write_atomically
-from toymdrl.report import figures
-from toymdrl.runs.config import PRESETS, RunConfig, headline_domain
-from toymdrl.runs.directory import Checkpoint, RunDirectory, RunError
-from toymdrl.story import Chapter, chapters
+from toymdrl.runs.config import PAPER_ORDER, PRESETS, RunConfig
+from toymdrl.runs.options import differences
+from toymdrl.runs.plan import Checkpoint
+from toymdrl.runs.results import Scored
+from toymdrl.runs.titles import checkpoint_title
+from toymdrl.words import counted, signed
 
-Entry = dict[str, Any]
-SMALL = ' class="small"'
-_BRANCH = re.compile(r"(?P<kind>expert|further|refresh|rollback)-(?P<key>\w+?)(-(?P<number>\d+(\.\d+)?))?")
+BRANCHES = ("refresh", "expert", "further", "rollback")
+"""Kinds of checkpoints that are no part of the sequence."""
 
 
-def checkpoint_title(config: RunConfig, name: str) -> str:
-    """A checkpoint's name for people."""
-    if name == "base":
-        return "Warm start"
-    if name in DOMAINS:
-        arrow = "→ " if name != config.order[0] else ""
-        return f"{arrow}{DOMAINS[name].title}"
-    found = _BRANCH.fullmatch(name)
-    if not found or found["key"] not in DOMAINS:
-        return name
-    domain, number = DOMAINS[found["key"]].title, found["number"]
-    steps = f"{number} step{'s' if number != '1' else ''}"
-    return {
-        "expert": f"{domain} alone",
-        "rollback": f"{domain}'s coordinates put back, {float(number or 0):.0%}",
-        "further": f"{domain} and {steps} further",
-        "refresh": f"Re-{domain}, {steps}",
-    }[found["kind"]]
+@dataclass(frozen=True)
+class Cell:
+    """A score."""
+
+    points: float
+    own: bool
+    """Whether the domain is the one that was just trained."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A checkpoint."""
+
+    title: str
+    cells: tuple[Cell, ...]
+    """By domain."""
+    average: float
+    best: bool
+    """Whether no checkpoint has a higher average."""
+    first_branch: bool
+    """Whether it is the first that is no part of the sequence."""
+
+
+@dataclass(frozen=True)
+class BesideThePaper:
+    """A number of the paper's and ours."""
+
+    quantity: str
+    paper: float
+    here: float
+
+
+@dataclass(frozen=True)
+class ClaimLine:
+    """A claim in the table."""
+
+    key: str
+    paper: str
+    measured: str
+    control: str
+    verdict: str = "one run: none"
+
+
+@dataclass(frozen=True)
+class Page:
+    """All that a report says."""
+
+    headline: str
+    followup: str
+    harmed: str
+    preset: str
+    seed: int
+    domains: tuple[str, ...]
+    rows: tuple[Row, ...]
+    paper: tuple[BesideThePaper, ...]
+    chapters: tuple[Chapter, ...]
+    claims: tuple[ClaimLine, ...]
+    claims_note: str
+    what: str
+    command: str
+    """That repeats the run."""
+
+
+def page(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | None) -> Page:
+    """What is told of a complete run.
+
+    Args:
+        config: the run's.
+        checkpoints: all that it has.
+        outcome: None if its order leaves no domain that could be harmed.
+    """
+    first, second = headline(config, outcome)
+    analysed = outcome is None or outcome.explanation is not None
+    return Page(
+        headline=first,
+        followup=second,
+        harmed=domains.title(outcome.headline.domain) if outcome else "one domain",
+        preset=config.preset,
+        seed=config.seed,
+        domains=tuple(domain.title for domain in DOMAINS.values()),
+        rows=_rows(config, checkpoints),
+        paper=_beside_the_paper(config, outcome),
+        chapters=tuple(paper.chapters(outcome)),
+        claims=_claim_lines(outcome),
+        claims_note=_claims_note(analysed),
+        what=_what(config),
+        command=command(config, analysis=analysed),
+    )
 
 
 def command(config: RunConfig, *, analysis: bool = True) -> str:
     """The command that repeats a run."""
-    preset = PRESETS[config.preset]
-    parts = [f"toymdrl run --preset {config.preset} --seed {config.seed}"]
-    if config.order != preset.order:
-        parts.append("--order " + " ".join(config.order))
-    for option, mine, usual in (
-        ("steps", config.grpo.steps, preset.grpo.steps),
-        ("lr", config.grpo.learning_rate, preset.grpo.learning_rate),
-        ("kl", config.grpo.kl, preset.grpo.kl),
-        ("device", config.device, preset.device),
-        ("threads", config.threads, preset.threads),
-    ):
-        if mine != usual:
-            parts.append(f"--{option} {mine}")
+    parts = [f"toymdrl run --preset {config.preset}", *differences(config, PRESETS[config.preset])]
     return " ".join(parts if analysis else [*parts, "--no-analysis"])
 
 
-def headline(config: RunConfig, claims: dict[str, Entry]) -> tuple[str, str]:
+def headline(config: RunConfig, outcome: Outcome | None) -> tuple[str, str]:
     """What happened, in one sentence, and what followed, in a second."""
-    if "C1" not in claims:
-        only = DOMAINS[config.order[0]].title
+    if outcome is None:
+        only = domains.title(config.order[0])
         return f"{only} was trained alone", "With one domain there is no later one to harm it. Add a domain to --order."
-    harm, cure = claims["C1"]["measured"], claims["C10"]["measured"]
-    title = DOMAINS[harm["domain"]].title
-    later = [DOMAINS[key].title for key in config.order[config.order.index(harm["domain"]) + 1 :]]
-    lost = harm["points_lost"]
-    verb = "falls" if lost >= SMALLEST_LOSS else "rises" if lost <= -SMALLEST_LOSS else "goes only"
-    before, after = f"{harm['after_own_stage']:.1f}", f"{harm['after_all_stages']:.1f}"
-    course = f"stays at {after}" if before == after else f"{verb} from {before} to {after}"
-    first = f"{title} {course} while {' and '.join(later)} {'are' if len(later) > 1 else 'is'} trained"
-    share = f" ({cure['share_of_loss']:.0%} of the loss)" if lost >= SMALLEST_LOSS else ""
+    lost, cure = harm(outcome).measured, repair(outcome).measured
+    later = [domains.title(domain) for domain in outcome.headline.later]
+    course = _course(lost.after_own_stage, lost.after_all_stages)
+    are = "are" if len(later) > 1 else "is"
+    first = f"{domains.title(lost.domain)} {course} while {' and '.join(later)} {are} trained"
+    share = ""
+    if lost.points_lost >= SMALLEST_LOSS and cure.share_of_loss is not None:
+        share = f" ({cure.share_of_loss:.0%} of the loss)"
+    bring = "bring" if cure.steps > 1 else "brings"
     second = (
-        f"{cure['steps']} refresh step{'s bring' if cure['steps'] > 1 else ' brings'} it to {cure['refreshed']:.1f}: "
-        f"{signed(cure['points_won_back'])} points{share}. The other domains move by "
-        f"{signed(cure['mean_change_of_others'])} on average, and the average score goes from "
-        f"{cure['average_before']:.1f} to {cure['average_after']:.1f}."
+        f"{counted(cure.steps, 'refresh step')} {bring} it to {cure.refreshed:.1f}: {signed(cure.points_won_back)} "
+        f"points{share}. The other domains move by {signed(cure.mean_change_of_others)} on average, and the average "
+        f"score goes from {cure.average_before:.1f} to {cure.average_after:.1f}."
     )
-    if lost < SMALLEST_LOSS:
+    if lost.points_lost < SMALLEST_LOSS:
         second += " So little was lost that shares of the loss, below, mean nothing."
     if config.preset == "smoke":
         second += " This is the smoke preset: it touches every stage, and its numbers mean nothing."
     return first, second
 
 
-def _paper_rows(config: RunConfig, claims: dict[str, Entry]) -> list[tuple[str, str, str]]:
-    """Quantity, the paper's number, ours; empty unless the run has the paper's order."""
-    if config.order != ("code", "math", "qa", "cw") or "C1" not in claims:
-        return []
-    harm, cure = claims["C1"]["measured"], claims["C10"]["measured"]
-    return [
-        ("Math after Code → Math → QA → CW", f"{PAPER_MATH_AFTER_ALL}", f"{harm['after_all_stages']:.2f}"),
-        (f"Math after Re-Math, {cure['steps']} steps", f"{PAPER_MATH_REFRESHED}", f"{cure['refreshed']:.2f}"),
-        ("Average over domains after it", f"{PAPER_AVERAGE_REFRESHED}", f"{cure['average_after']:.2f}"),
-    ]
+def _course(before: float, after: float) -> str:
+    """How a score went from its own stage to the end."""
+    start, end = f"{before:.1f}", f"{after:.1f}"
+    if start == end:
+        return f"stays at {end}"
+    if before - after >= SMALLEST_LOSS:
+        return f"falls from {start} to {end}"
+    if after - before >= SMALLEST_LOSS:
+        return f"rises from {start} to {end}"
+    return f"goes only from {start} to {end}"
 
 
-def _trained(name: str) -> str:
-    """The domain whose training led to a checkpoint; none for a rollback."""
-    found = _BRANCH.fullmatch(name)
-    return name if not found else "" if found["kind"] == "rollback" else found["key"]
+def _rows(config: RunConfig, checkpoints: tuple[Scored, ...]) -> tuple[Row, ...]:
+    best = max(entry.average for entry in checkpoints)
+    branches = [entry.checkpoint for entry in checkpoints if entry.checkpoint.kind in BRANCHES]
+    rows = []
+    for entry in checkpoints:
+        trained = entry.checkpoint.domain if entry.checkpoint.kind != "rollback" else None
+        rows.append(
+            Row(
+                title=_row_title(config, entry.checkpoint),
+                cells=tuple(Cell(entry.scores[domain], domain == trained) for domain in DOMAINS),
+                average=entry.average,
+                best=entry.average == best,
+                first_branch=entry.checkpoint in branches[:1],
+            )
+        )
+    return tuple(rows)
 
 
-def _shown(config: RunConfig, checkpoints: list[Checkpoint]) -> list[Entry]:
-    best = max(entry["average"] for entry in checkpoints)
-    return [
-        {
-            "title": checkpoint_title(config, entry["name"]),
-            "cells": [entry["scores"][key] for key in DOMAINS],
-            "average": entry["average"],
-            "best": entry["average"] == best,
-            "branch": "-" in entry["name"],
-            "trained": _trained(entry["name"]),
-        }
-        for entry in checkpoints
-    ]
+def _row_title(config: RunConfig, checkpoint: Checkpoint) -> str:
+    """A checkpoint's title, with an arrow where a stage follows another."""
+    title = checkpoint_title(checkpoint)
+    follows = checkpoint.kind == "stage" and checkpoint.domain != config.order[0]
+    return f"→ {title}" if follows else title
 
 
-def _html_table(config: RunConfig, checkpoints: list[Checkpoint]) -> str:
-    head = "".join(f"<th>{domain.title}</th>" for domain in DOMAINS.values())
-    lines = [f"<table><tr><th>checkpoint</th>{head}<th>average</th></tr>"]
-    branched = False
-    for row in _shown(config, checkpoints):
-        mark = ' class="first-branch"' if row["branch"] and not branched else ""
-        branched = branched or row["branch"]
-        own = [' class="own"' if key == row["trained"] else "" for key in DOMAINS]
-        cells = "".join(f"<td{kind}>{value:.1f}</td>" for kind, value in zip(own, row["cells"], strict=True))
-        best = " best" if row["best"] else ""
-        average = f'<td class="average{best}">{row["average"]:.1f}</td>'
-        lines.append(f"<tr{mark}><td>{html.escape(row['title'])}</td>{cells}{average}</tr>")
-    return "\n".join(lines) + "</table>"
+def _beside_the_paper(config: RunConfig, outcome: Outcome | None) -> tuple[BesideThePaper, ...]:
+    """Empty unless the run has the paper's order."""
+    if outcome is None or config.order != PAPER_ORDER:
+        return ()
+    lost, cure = harm(outcome).measured, repair(outcome).measured
+    order = " → ".join(domains.title(domain) for domain in config.order)
+    return (
+        BesideThePaper(f"Math after {order}", PAPER_AFTER_ALL, lost.after_all_stages),
+        BesideThePaper(f"Math after Re-Math, {cure.steps} steps", PAPER_REFRESHED, cure.refreshed),
+        BesideThePaper("Average over domains after it", PAPER_AVERAGE_REFRESHED, cure.average_after),
+    )
 
 
-def _html_paper(rows: Iterable[tuple[str, str, str]]) -> str:
-    cells = "".join(f"<tr><td>{what}</td><td>{paper}</td><td>{ours}</td></tr>" for what, paper, ours in rows)
-    if not cells:
-        return ""
-    note = "The paper trains a 4-billion-parameter model on real tasks: compare directions, not levels."
-    table = f"<table><tr><th>quantity</th><th>paper</th><th>this run</th></tr>{cells}</table>"
-    return f'<h2>Beside the paper</h2><div class="scroll">{table}</div><p class="note">{note}</p>'
+def _claim_lines(outcome: Outcome | None) -> tuple[ClaimLine, ...]:
+    if outcome is None:
+        return ()
+    lines = []
+    for claim in paper.told(outcome):
+        measured, control = claim.cells(outcome)
+        lines.append(ClaimLine(claim.key, claim.paper, measured, control))
+    return tuple(lines)
+
+
+def _claims_note(analysed: bool) -> str:
+    note = "One run has no interval and so gives no verdict: those come from many seeds."
+    missing = " The other claims need the analysis: `toymdrl resume` and the run's folder make it."
+    return note if analysed else note + missing
 
 
 def _what(config: RunConfig) -> str:
-    titles = " → ".join(DOMAINS[key].title for key in config.order)
+    titles = " → ".join(domains.title(domain) for domain in config.order)
     grpo, warm = config.grpo, config.warm_start
     return (
         f"A transformer of {config.model.layers} layers and width {config.model.width}, warm-started for {warm.steps} "
@@ -159,110 +229,46 @@ def _what(config: RunConfig) -> str:
     )
 
 
-def _markdown(config: RunConfig, results: Entry, parts: list[Chapter]) -> str:
-    first, second = headline(config, results["claims"])
-    titles = [domain.title for domain in DOMAINS.values()]
-    lines = [f"# {first}", "", second, "", "![Scores along the sequence](figures/journey.png)", ""]
-    lines += [f"| checkpoint | {' | '.join(titles)} | average |", "|---" + "|---:" * (len(titles) + 1) + "|"]
-    for row in _shown(config, results["checkpoints"]):
-        average = f"**{row['average']:.1f}**" if row["best"] else f"{row['average']:.1f}"
-        lines.append(f"| {row['title']} | {' | '.join(f'{value:.1f}' for value in row['cells'])} | {average} |")
-    if rows := _paper_rows(config, results["claims"]):
-        lines += ["", "| quantity | paper | this run |", "|---|---:|---:|"]
-        lines += [f"| {what} | {paper} | {ours} |" for what, paper, ours in rows]
-    for part in parts:
-        lines += [
-            "",
-            f"## {part.claims}: {part.heading}",
-            "",
-            part.text,
-            "",
-            f"![{part.heading}](figures/{part.figure}.png)",
-        ]
-    if results["claims"]:
-        lines += ["", "## The claims", "", "| | the paper | this run | control | verdict |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {' | '.join(cell.replace('|', '∣') for cell in line)} |" for line in claim_lines(results["claims"])
-        ]
-        lines += ["", _claims_note(results["claims"])]
-    lines += ["", _what(config), "", "    " + command(config, analysis=analysed(results["claims"])), ""]
-    return "\n".join(lines)
+# What it looks like
 
 
-def _html_chapters(parts: Iterable[Chapter], embedded: dict[str, str]) -> str:
-    return "\n".join(
-        f'<h2><span class="claim">{part.claims}</span> {html.escape(part.heading)}</h2>\n'
-        f"<p>{html.escape(part.text)}</p>\n"
-        f'<figure{SMALL if part.small else ""}><img alt="{html.escape(part.alternative)}" '
-        f'src="{embedded[part.figure]}"></figure>'
-        for part in parts
+def _templates(*, html: bool) -> Environment:
+    """Where the templates are; in a page what is filled in is escaped, and nothing may be missing from either."""
+    found = Environment(
+        loader=PackageLoader("toymdrl.report", "."),
+        autoescape=html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
+    # A bar would end a cell of a Markdown table.
+    found.filters["cell"] = lambda text: text.replace("|", "∣")
+    return found
 
 
-def analysed(claims: dict[str, Entry]) -> bool:
-    """Whether the results lack nothing that an analysis would add."""
-    return "C2" in claims or not claims
+def _said(what: Page) -> dict[str, Any]:
+    return {each.name: getattr(what, each.name) for each in fields(what)}
 
 
-def _claims_note(claims: dict[str, Entry]) -> str:
-    note = "One run has no interval and so gives no verdict: those come from many seeds."
-    missing = " The other claims need the analysis: `toymdrl resume` and the run's folder make it."
-    return note if analysed(claims) else note + missing
+def as_html(what: Page, pictures: Mapping[str, Path], *, settings: str, provenance: str) -> str:
+    """The page, its pictures inside it.
 
-
-def _html_claims(claims: dict[str, Entry]) -> str:
-    lines = claim_lines(claims)
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
-    if not rows:
-        return ""
-    head = "<tr><th></th><th>the paper</th><th>this run</th><th>control</th><th>verdict</th></tr>"
-    note = html.escape(_claims_note(claims))
-    table = f'<table class="claims">{head}{rows}</table>'
-    return f'<h2>The claims</h2><div class="scroll">{table}</div><p class="note">{note}</p>'
-
-
-def write_report(run: RunDirectory) -> list[Path]:
-    """Draw report.html, summary.md and figures/ of a complete run; the two pages' paths.
-
-    Raises:
-        RunError: the run is not complete.
-        CorruptFile: results.json is damaged.
+    Args:
+        what: all that it says.
+        pictures: PNG files by name.
+        settings: the run's, as text.
+        provenance: where it ran, as text.
     """
-    config, metrics = run.config, run.metrics.lines()
-    results = run.results() if (run.path / "results.json").exists() else None
-    if results is None or not results["complete"]:
-        raise RunError(f"{run.path} is not complete; go on with `toymdrl resume {run.path}`")
-    # What results.json was written without is left out, also where an earlier session has made it.
-    explanation = load_explanation(run) if analysed(results["claims"]) else None
-    have = {entry["name"] for entry in results["checkpoints"]}
-    refreshes = [f"refresh-{key}-{steps}" for key in config.order for steps in config.refresh_steps]
-    if missing := [name for name in ("base", *config.order, *refreshes) if name not in have]:
-        raise CorruptFile(f"{run.path / 'results.json'} lacks {missing[0]}; go on with `toymdrl resume {run.path}`")
-    results["claims"] = claims(config, results["checkpoints"], explanation)  # as measured, whatever the file says
-    pictures = figures.draw(config, results["checkpoints"], metrics, explanation, run.path / "figures")
-    parts = chapters(results["claims"], explanation)
-    embedded = {
-        name: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode() for name, path in pictures.items()
-    }
-    first, second = headline(config, results["claims"])
-    harmed = headline_domain(config)
-    page = Template(files("toymdrl.report").joinpath("report.html").read_text(encoding="utf-8")).substitute(
-        title=f"toymdrl: {html.escape(DOMAINS[harmed].title if harmed else 'one domain')}, seed {config.seed}",
-        preset=html.escape(config.preset),
-        seed=config.seed,
-        headline=html.escape(first),
-        followup=html.escape(second),
-        table=_html_table(config, results["checkpoints"]),
-        paper=_html_paper(_paper_rows(config, results["claims"])),
-        what=html.escape(_what(config)),
-        command=html.escape(command(config, analysis=analysed(results["claims"]))),
-        settings=html.escape((run.path / "config.json").read_text(encoding="utf-8")),
-        provenance=html.escape(run.provenance_text()),
-        chapters=_html_chapters(parts, embedded),
-        claims=_html_claims(results["claims"]),
-        **{name: embedded[name] for name in ("journey", "training")},
-    )
-    written = [run.path / "report.html", run.path / "summary.md"]
-    write_atomically(written[0], page)
-    write_atomically(written[1], _markdown(config, results, parts))
-    return written
+    images = {name: f"data:image/png;base64,{_base64(file)}" for name, file in pictures.items()}
+    template = _templates(html=True).get_template("report.html.jinja")
+    return template.render(_said(what), images=images, settings=settings, provenance=provenance)
+
+
+def _base64(file: Path) -> str:
+    return base64.b64encode(file.read_bytes()).decode()
+
+
+def as_markdown(what: Page) -> str:
+    """The summary, which names pictures in a folder beside it."""
+    return _templates(html=False).get_template("summary.md.jinja").render(_said(what))

@@ -16,12 +16,17 @@ import torch
 from torch import Tensor
 
 from toymdrl.policy.model import DivergenceError, Policy
+from toymdrl.policy.scores import scoreboard
 from toymdrl.replay import Replay, records
 from toymdrl.runs import pipeline
 from toymdrl.runs.directory import RunDirectory
-from toymdrl.runs.pipeline import Observer, Stage, StageDivergedError
+from toymdrl.runs.metrics import Line
+from toymdrl.runs.pipeline import StageDivergedError
+from toymdrl.runs.plan import Checkpoint, Stage
+from toymdrl.runs.progress import Observer
 from toymdrl.training import population
 from toymdrl.training.population import Logs, Population, PopulationTraining, stacked
+from toymdrl.training.pretrain import WarmStartConfig
 
 LISTEN = 50
 """Steps after which one waits for the device at the latest: to hear of what went wrong, and for a bar that is true."""
@@ -42,11 +47,11 @@ def train(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
 
 
 def scoring(members: Population) -> Replay[Tensor]:
-    """`pipeline.evaluate` of every member, as its weights are when this is called: (domains, members)."""
+    """`policy.scores.evaluate` of every member, as its weights are when this is called: (domains, members)."""
 
     @torch.no_grad()
     def score() -> Tensor:
-        return torch.stack([100 * members.each(whole) for whole in pipeline.scoreboard().values()])
+        return torch.stack([100 * members.each(whole) for whole in scoreboard().values()])
 
     return Replay(score, members.device)
 
@@ -58,7 +63,7 @@ def by_member(scored: Tensor) -> Scores:
         DivergenceError: a score is not finite.
     """
     columns = zip(*scored.tolist(), strict=True)
-    scores = [dict(zip(pipeline.scoreboard(), column, strict=True)) for column in columns]
+    scores = [dict(zip(scoreboard(), column, strict=True)) for column in columns]
     if not all(math.isfinite(value) for each in scores for value in each.values()):
         raise DivergenceError(f"the scores are {scores}")
     return scores
@@ -91,15 +96,16 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
         raise ValueError("these runs differ in more than their seed; train them one by one")
     for run in runs:
         pipeline.recover(run, observer)
-        missing = [stage for stage in plan if not pipeline.is_done(run, stage)]
+        missing = [stage for stage in plan if not run.has(stage)]
         if missing:
-            pipeline.rewind(run, missing[0], 0)
+            run.forget_after(missing[0], 0)
     crew: _Crew | None = None
     for stage in plan:
-        left = [run for run in runs if not pipeline.is_done(run, stage)]
+        left = [run for run in runs if not run.has(stage)]
         if not left:
-            for name in stage.keeps.values():
-                observer.checkpoint(name, _mean([_scores(run, name) for run in runs]))
+            for _, checkpoint in stage.checkpoints():
+                scores = [scored.scores for run in runs if (scored := run.scored(checkpoint))]
+                observer.checkpoint(checkpoint, _mean(scores))
             continue
         if crew is None or crew.runs != left:
             if crew:
@@ -110,10 +116,6 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
         crew.write_all()
     for run in runs:
         run.clear_progress()
-
-
-def _scores(run: RunDirectory, name: str) -> dict[str, float]:
-    return next(entry["scores"] for entry in run.checkpoints if entry["name"] == name)
 
 
 def _mean(logs: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -129,7 +131,7 @@ class _Crew:
         self._seeds = [run.config.seed for run in runs]
         self._members = Population([Policy(self._config.model).to(self._config.device)] * len(runs))
         self._score = scoring(self._members)
-        self._checkpoints: dict[str, dict[str, Tensor]] = {}
+        self._checkpoints: dict[Checkpoint, dict[str, Tensor]] = {}
         """Stacked weights of what was kept since the crew began."""
         self._unwritten: deque[Iterator[None]] = deque()
         """Writes what is not in the runs' files yet, stage by stage, a run at each step."""
@@ -169,12 +171,12 @@ class _Crew:
                 break
 
     def _begin(self, stage: Stage) -> PopulationTraining:
-        if stage.domain is None or stage.start is None:
+        settings = stage.settings
+        if isinstance(settings, WarmStartConfig) or stage.start is None:
             return population.warm_start(self._members, self._config.model, self._config.warm_start, self._seeds)
         start = self._checkpoints.get(stage.start)
         self._members.load(start or stacked([run.load_checkpoint(stage.start) for run in self.runs]))
-        settings = pipeline.stage_config(self._config, stage)
-        return population.reinforce(self._members, stage.domain, settings, self._seeds, pipeline.purpose(stage))
+        return population.rl_stage(self._members, stage.domain, settings, self._seeds, stage.kind)
 
     def _go_through(self, stage: Stage, training: PopulationTraining, made: Trained, observer: Observer) -> None:
         """Take all steps.
@@ -185,10 +187,10 @@ class _Crew:
         began = time.monotonic()
         while training.step < stage.steps:
             training.advance()
-            looks = pipeline.looks(self._config, stage, training.step)
-            if not looks and training.step % LISTEN:
+            due = pipeline.is_scored(self._config, stage, training.step)
+            if not due and training.step % LISTEN:
                 continue
-            scored = self._score() if looks else None
+            scored = self._score() if due else None
             self._write_meanwhile()
             found = training.logs(len(made.logs))
             since, began = began, time.monotonic()
@@ -200,14 +202,14 @@ class _Crew:
                 raise training.diverged
             if scored is not None:
                 made.scores[training.step] = by_member(scored)
-            if name := stage.keeps.get(training.step):
+            if training.step in stage.kept:
                 made.kept[training.step] = self._members.copy()
-                observer.checkpoint(name, _mean(made.scores[training.step]))
+                observer.checkpoint(stage.checkpoint(training.step), _mean(made.scores[training.step]))
 
     def _hand_over(self, stage: Stage, made: Trained) -> None:
         """Note what a stage has made, for later stages and for the files."""
         for step, weights in made.kept.items():
-            self._checkpoints[stage.keeps[step]] = weights
+            self._checkpoints[stage.checkpoint(step)] = weights
         here = {step: {name: weight.cpu() for name, weight in kept.items()} for step, kept in made.kept.items()}
         self._unwritten.append(self._write(stage, made, here))
 
@@ -218,15 +220,14 @@ class _Crew:
             Once a run.
         """
         for index, run in enumerate(self.runs):
-            lines = []
+            lines: list[Line] = []
             for step, (logs, seconds) in enumerate(zip(made.logs, made.seconds, strict=True), start=1):
-                line = {"stage": stage.name, "step": step, **logs[index], "seconds": seconds}
-                lines.append(line | ({"scores": made.scores[step][index]} if step in made.scores else {}))
+                scores = made.scores[step][index] if step in made.scores else {}
+                lines.append(pipeline.log_line(stage, step, logs[index], seconds, scores))
                 if step in kept:
-                    run.metrics.append(*lines)
+                    run.log(*lines)
                     lines.clear()
                     weights = {name: weight[index] for name, weight in kept[step].items()}
-                    trained = pipeline.led_to(stage, step)
-                    run.add_checkpoint(stage.keeps[step], weights, made.scores[step][index], trained)
-            run.metrics.append(*lines)
+                    run.add_checkpoint(stage.checkpoint(step), weights, scores, pipeline.led_to(stage, step))
+            run.log(*lines)
             yield

@@ -153,14 +153,3 @@ def from_json(data: object) -> RunConfig:
         return validate(from_plain(RunConfig, data))
     except PlainError as error:
         raise ConfigError(f"config {error}") from error
-
-
-def headline_domain(config: RunConfig) -> str | None:
-    """The domain whose loss is the headline: Math if later domains follow it, else the first one trained."""
-    earlier = config.order[:-1]
-    return "math" if "math" in earlier else (earlier[0] if earlier else None)
-
-
-def headline_refresh(config: RunConfig) -> int:
-    """The refresh length of the headline: the paper's three steps, or the run's nearest."""
-    return min(config.refresh_steps, key=lambda steps: abs(steps - PAPER_REFRESH_STEPS))

@@ -14,49 +14,36 @@ SHA-256 of its content, and results.json repeats it for each checkpoint, beside 
 
 import hashlib
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from toymdrl.domains import DOMAINS
 from toymdrl.files import CorruptFile, load_tensors, remove_leftovers, save_tensors, write_atomically
+from toymdrl.policy.model import Policy
 from toymdrl.runs.config import RunConfig, from_json, to_json
-from toymdrl.runs.metrics import MetricsLog
-from toymdrl.runs.provenance import provenance, source_digest
+from toymdrl.runs.metrics import Line, MetricsLog
+from toymdrl.runs.paths import RunFiles
+from toymdrl.runs.plan import Checkpoint, Stage, everything
+from toymdrl.runs.provenance import provenance
+from toymdrl.runs.results import Logged, Results, RunError, Scored, read_results, results_text
+from toymdrl.sourcecode import source_digest
 
-SCHEMA = 1
-SOURCES = ("streams.py", "replay.py", "domains", "policy", "training", "runs/pipeline.py", "runs/cohort.py")
+SOURCES = (
+    "streams.py",
+    "replay.py",
+    "domains",
+    "policy",
+    "training",
+    "runs/plan.py",
+    "runs/pipeline.py",
+    "runs/cohort.py",
+)
 """The source files that decide a run's numbers."""
-
-
-class RunError(ValueError):
-    """A run directory that cannot be used; the message is one line that says what to do instead."""
-
-
-class Logged(TypedDict):
-    """The lines of metrics.jsonl that led to a checkpoint."""
-
-    stage: str
-    step: int
-    sha256: str
-
-
-class Checkpoint(TypedDict):
-    """An entry of results.json."""
-
-    name: str
-    scores: dict[str, float]
-    """100 x exact expected reward on unseen prompts, by domain."""
-    average: float
-    sha256: str
-    log: Logged | None
-    """None where this run may have trained no step for it: the warm start, a rollback."""
 
 
 def code() -> str:
@@ -64,7 +51,11 @@ def code() -> str:
     return f"{source_digest(SOURCES)[:16]} torch {torch.__version__}"
 
 
-class RunDirectory:
+Trained = tuple[Stage, int]
+"""The stage, and its step, that led to a checkpoint."""
+
+
+class RunDirectory(RunFiles):
     """One run on disk. Hold `lock()` while writing.
 
     Example:
@@ -74,17 +65,17 @@ class RunDirectory:
         >>> with TemporaryDirectory() as folder:  # of a run that is there: RunDirectory.open(path)
         ...     run = RunDirectory.create(Path(folder), PRESETS["smoke"])
         ...     run.config.preset, run.checkpoints
-        ('smoke', [])
+        ('smoke', ())
     """
 
     def __init__(self, path: Path, config: RunConfig) -> None:
         """See `create` and `open`."""
-        self.path = path
+        super().__init__(path)
         self.config = config
-        self.metrics = MetricsLog(path / "metrics.jsonl")
-        self.checkpoints: list[Checkpoint] = []
         self.damage: list[str] = []
         """What was found damaged on reading results.json, for the user."""
+        self._metrics = MetricsLog(self.metrics_file)
+        self._checkpoints: list[Scored] = []
 
     @staticmethod
     def name(config: RunConfig) -> str:
@@ -102,13 +93,13 @@ class RunDirectory:
         """
         run = cls(out / cls.name(config), config)
         text = json.dumps(to_json(config), indent=1) + "\n"
-        file = run._file("config.json")
+        file = run.config_file
         try:
             # The folder's name tells its config: one that differs has been damaged. Under the lock, since another
             # process may be there; if it holds the lock, it has seen to the config.
             if not file.is_file() or file.read_text(encoding="utf-8", errors="replace") != text:
                 run.path.mkdir(parents=True, exist_ok=True)
-                with suppress(Timeout), FileLock(run._file(".lock"), timeout=0):
+                with suppress(Timeout), FileLock(run.lock_file, timeout=0):
                     write_atomically(file, text)
         except (FileExistsError, NotADirectoryError):
             raise RunError(f"{out} is not a folder; give --out the name of one, or of one to make") from None
@@ -141,24 +132,19 @@ class RunDirectory:
         Raises:
             RunError: it is of another config or of another version of this package.
         """
-        self.checkpoints, self.damage = [], []
-        if not self._file("results.json").exists():
+        self._checkpoints, self.damage = [], []
+        if not self.results_file.exists():
             return
         try:
             results = self.results()
         except CorruptFile as error:
             self.damage.append(str(error))
             return
-        if results["config"] != to_json(self.config):
-            raise RunError(
-                f"{self._file('config.json')} was changed after the run began; restore it, or begin another run"
-            )
-        if results["code"] != code():
+        if results.config != to_json(self.config):
+            raise RunError(f"{self.config_file} was changed after the run began; restore it, or begin another run")
+        if results.code != code():
             self.damage.append(f"{self.path} was begun with other sources or another torch; what follows may differ")
-        self.checkpoints = results["checkpoints"]
-
-    def _file(self, name: str) -> Path:
-        return self.path / name
+        self._checkpoints = list(results.checkpoints)
 
     @contextmanager
     def lock(self, *, wait: bool = False) -> Iterator[None]:
@@ -167,7 +153,7 @@ class RunDirectory:
         Raises:
             RunError: another process holds it, and this one is not to wait.
         """
-        lock = FileLock(self._file(".lock"), timeout=-1 if wait else 0)
+        lock = FileLock(self.lock_file, timeout=-1 if wait else 0)
         try:
             lock.acquire()
         except Timeout:
@@ -181,146 +167,165 @@ class RunDirectory:
 
     # Checkpoints and results
 
-    def checkpoint_file(self, name: str) -> Path:
-        """Where a checkpoint's weights are."""
-        return self.path / "checkpoints" / f"{name}.safetensors"
+    @property
+    def checkpoints(self) -> tuple[Scored, ...]:
+        """All checkpoints that the run has, in the order in which they were made."""
+        return tuple(self._checkpoints)
+
+    def scored(self, checkpoint: Checkpoint) -> Scored | None:
+        """A checkpoint with its scores; None if the run does not have it."""
+        return next((each for each in self._checkpoints if each.checkpoint == checkpoint), None)
+
+    def has(self, stage: Stage) -> bool:
+        """Whether it has all checkpoints of a stage."""
+        return all(self.scored(checkpoint) for _, checkpoint in stage.checkpoints())
 
     def add_checkpoint(
-        self, name: str, weights: dict[str, Tensor], scores: dict[str, float], trained: tuple[str, int] | None
+        self, checkpoint: Checkpoint, weights: Mapping[str, Tensor], scores: dict[str, float], after: Trained | None
     ) -> None:
-        """Write a checkpoint's weights, then its entry in results.json; `trained` is the stage and step it is of."""
-        self.metrics.sync()
-        about = {"run": self.name(self.config), "checkpoint": name}
-        sha256 = save_tensors(self.checkpoint_file(name), weights, about)
-        self._enter(name, scores, sha256, trained)
+        """Write a checkpoint's weights, then its entry in results.json; `after` is the training that led to it."""
+        self._metrics.sync()
+        about = {"run": self.name(self.config), "checkpoint": checkpoint.name}
+        sha256 = save_tensors(self.checkpoint_file(checkpoint), dict(weights), about)
+        self._enter(checkpoint, scores, sha256, after)
 
-    def adopt_checkpoint(self, name: str, scores: dict[str, float], trained: tuple[str, int] | None) -> None:
-        """Enter a checkpoint whose file is there and sound."""
-        _, about, sha256 = load_tensors(self.checkpoint_file(name))
-        if about != {"run": self.name(self.config), "checkpoint": name}:
-            raise CorruptFile(f"{self.checkpoint_file(name)} is another run's or another checkpoint")
-        self._enter(name, scores, sha256, trained)
+    def adopt_checkpoint(self, checkpoint: Checkpoint, scores: dict[str, float], after: Trained | None) -> None:
+        """Enter a checkpoint whose file is there and sound.
 
-    def _enter(self, name: str, scores: dict[str, float], sha256: str, trained: tuple[str, int] | None) -> None:
+        Raises:
+            CorruptFile: it is not.
+        """
+        _, about, sha256 = load_tensors(self.checkpoint_file(checkpoint))
+        if about != {"run": self.name(self.config), "checkpoint": checkpoint.name}:
+            raise CorruptFile(f"{self.checkpoint_file(checkpoint)} is another run's or another checkpoint")
+        self._enter(checkpoint, scores, sha256, after)
+
+    def _enter(self, checkpoint: Checkpoint, scores: dict[str, float], sha256: str, after: Trained | None) -> None:
         average = sum(scores.values()) / len(scores)
-        log: Logged | None = None
-        if trained:
-            stage, step = trained
-            log = {"stage": stage, "step": step, "sha256": self.metrics.digest(stage, step)}
-        self.checkpoints.append({"name": name, "scores": scores, "average": average, "sha256": sha256, "log": log})
+        log = None
+        if after:
+            stage, step = after
+            log = Logged(stage.name, step, self._metrics.digest(stage.name, step))
+        self._checkpoints.append(Scored(checkpoint, scores, average, sha256, log))
         self.write_results()
 
-    def load_checkpoint(self, name: str) -> dict[str, Tensor]:
+    def load_checkpoint(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
         """A checkpoint's weights.
 
         Raises:
             CorruptFile: missing or not what results.json says was written.
         """
-        tensors, _, sha256 = load_tensors(self.checkpoint_file(name))
-        if sha256 != next(entry["sha256"] for entry in self.checkpoints if entry["name"] == name):
-            raise CorruptFile(f"{self.checkpoint_file(name)} is another run's: its checksum is not the recorded one")
+        file = self.checkpoint_file(checkpoint)
+        tensors, _, sha256 = load_tensors(file)
+        entry = self.scored(checkpoint)
+        if entry is None or sha256 != entry.sha256:
+            raise CorruptFile(f"{file} is another run's: its checksum is not the recorded one")
         return tensors
+
+    def load_policy(self, checkpoint: Checkpoint) -> Policy:
+        """A checkpoint as a policy on the run's device.
+
+        Raises:
+            CorruptFile: the checkpoint's file is damaged.
+        """
+        policy = Policy(self.config.model)
+        policy.load_state_dict(self.load_checkpoint(checkpoint))
+        return policy.to(self.config.device)
 
     def keep_sound_checkpoints(self) -> list[str]:
         """Forget every checkpoint from the first on that is damaged, or whose log is; what was wrong, for the user."""
-        for index, entry in enumerate(self.checkpoints):
+        for index, entry in enumerate(self._checkpoints):
             try:
-                self.load_checkpoint(entry["name"])
-                if (log := entry["log"]) and self.metrics.digest(log["stage"], log["step"]) != log["sha256"]:
-                    raise CorruptFile(f"{self.metrics.path} lacks steps of {log['stage']}, or has others")
+                self.load_checkpoint(entry.checkpoint)
+                if (log := entry.log) and self._metrics.digest(log.stage, log.step) != log.sha256:
+                    raise CorruptFile(f"{self._metrics.path} lacks steps of {log.stage}, or has others")
             except CorruptFile as error:
-                self.checkpoints = self.checkpoints[:index]
-                return [f"{error}; going on from {self.checkpoints[-1]['name'] if index else 'the start'}"]
+                del self._checkpoints[index:]
+                last = self._checkpoints[-1].checkpoint.name if index else "the start"
+                return [f"{error}; going on from {last}"]
         return []
 
-    def write_results(self, claims: dict[str, Any] | None = None) -> None:
-        """Write results.json; with claims, the run is complete."""
-        results = {
-            "schema": SCHEMA,
-            "complete": claims is not None,
-            "code": code(),
-            "config": to_json(self.config),
-            "checkpoints": self.checkpoints,
-            "claims": claims or {},
-        }
-        write_atomically(self._file("results.json"), json.dumps(results, indent=1, allow_nan=False) + "\n")
+    def forget_after(self, stage: Stage, step: int) -> None:
+        """Forget what there is of a stage after so many steps, and the log of all later stages."""
+        dropped = {checkpoint for at, checkpoint in stage.checkpoints() if at > step}
+        self._checkpoints = [entry for entry in self._checkpoints if entry.checkpoint not in dropped]
+        plan = everything(self.config)
+        before = {each.name for each in plan[: plan.index(stage)]}
+        self._metrics.rewind(before, stage.name, step)
 
-    def results(self) -> dict[str, Any]:
+    def forget_rollbacks(self) -> None:
+        """Forget the checkpoints that no training made."""
+        kept = [entry for entry in self._checkpoints if entry.checkpoint.kind != "rollback"]
+        if len(kept) < len(self._checkpoints):
+            self._checkpoints = kept
+            self.write_results()
+
+    def write_results(self, claims: Mapping[str, Any] | None = None) -> None:
+        """Write results.json; with claims, the run is complete."""
+        write_atomically(self.results_file, results_text(self.config, code(), self._checkpoints, claims))
+
+    def results(self) -> Results:
         """The content of results.json.
 
         Raises:
             CorruptFile: missing, or not of the form that `write_results` writes.
             RunError: written by another version of this package.
         """
-        path = self._file("results.json")
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            schema = data["schema"]
-            if not isinstance(data["checkpoints"], list):
-                raise ValueError("its checkpoints are no list")
-            for entry in data["checkpoints"]:
-                if unknown := [key for key in DOMAINS if key not in entry["scores"]]:
-                    raise ValueError(f"no scores of {unknown[0]}, a domain added since; `toymdrl resume` trains again")
-                numbers = [entry["average"], *(entry["scores"][key] for key in DOMAINS)]
-                texts = [entry["name"], entry["sha256"], data["code"]]
-                if (log := entry["log"]) is not None:
-                    texts += [log["stage"], log["sha256"]]
-                    if type(log["step"]) is not int:
-                        raise ValueError("a log's step is no whole number")
-                finite = all(isinstance(each, float) and math.isfinite(each) for each in numbers)
-                if not finite or not all(isinstance(t, str) for t in texts):
-                    raise ValueError("a checkpoint's entry has the wrong types")
-            if not (isinstance(data["complete"], bool) and isinstance(data["claims"], dict) and data["config"]):
-                raise ValueError("it lacks a part")
-        except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CorruptFile(f"{path} cannot be used ({type(error).__name__}: {error})") from error
-        if schema != SCHEMA:
-            raise RunError(f"{path} has schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
-        return dict(data)
+        return read_results(self.results_file)
+
+    # The log
+
+    def log(self, *lines: Line) -> None:
+        """Add lines to metrics.jsonl."""
+        self._metrics.append(*lines)
+
+    def logged(self) -> list[Line]:
+        """All lines of metrics.jsonl that can be read."""
+        return self._metrics.lines()
 
     # The stage under way
 
-    def save_progress(self, stage: str, step: int, tensors: dict[str, Tensor]) -> None:
+    def save_progress(self, stage: Stage, step: int, tensors: dict[str, Tensor]) -> None:
         """Replace the saved state of the stage under way."""
-        self.metrics.sync()
-        about = {"run": self.name(self.config), "stage": stage, "step": step}
-        save_tensors(self._file("progress.safetensors"), tensors, about)
+        self._metrics.sync()
+        about = {"run": self.name(self.config), "stage": stage.name, "step": step}
+        save_tensors(self.progress_file, tensors, about)
 
-    def load_progress(self, stage: str) -> tuple[dict[str, Tensor], int] | None:
+    def load_progress(self, stage: Stage) -> tuple[dict[str, Tensor], int] | None:
         """The saved state and step of a stage, if it is the one under way.
 
         Raises:
             CorruptFile: there is a state, but it is damaged or another run's.
         """
-        if not self._file("progress.safetensors").exists():
+        if not self.progress_file.exists():
             return None
-        tensors, about, _ = load_tensors(self._file("progress.safetensors"))
+        tensors, about, _ = load_tensors(self.progress_file)
         if about.get("run") != self.name(self.config):
-            raise CorruptFile(f"{self._file('progress.safetensors')} is another run's, or of other sources")
-        return (tensors, int(about["step"])) if about.get("stage") == stage else None
+            raise CorruptFile(f"{self.progress_file} is another run's, or of other sources")
+        return (tensors, int(about["step"])) if about.get("stage") == stage.name else None
 
     def clear_progress(self) -> None:
         """Remove the saved state: its stage is complete."""
-        self._file("progress.safetensors").unlink(missing_ok=True)
+        self.progress_file.unlink(missing_ok=True)
 
     # Where it ran
 
     def record_session(self) -> None:
         """Add where and with what this session runs to provenance.json."""
         try:
-            sessions = json.loads(self._file("provenance.json").read_text(encoding="utf-8"))["sessions"]
+            sessions = json.loads(self.provenance_file.read_text(encoding="utf-8"))["sessions"]
             sessions = list(sessions)
         except FileNotFoundError:
             sessions = []
         except (ValueError, KeyError, TypeError, RecursionError):
             sessions = []
-            self.damage.append(f"{self._file('provenance.json')} was damaged; where earlier sessions ran is lost")
+            self.damage.append(f"{self.provenance_file} was damaged; where earlier sessions ran is lost")
         sessions.append(provenance(self.config))
-        write_atomically(self._file("provenance.json"), json.dumps({"sessions": sessions}, indent=1) + "\n")
+        write_atomically(self.provenance_file, json.dumps({"sessions": sessions}, indent=1) + "\n")
 
     def provenance_text(self) -> str:
         """The content of provenance.json, or a line that says that there is none."""
         try:
-            return self._file("provenance.json").read_text(encoding="utf-8", errors="replace")
+            return self.provenance_file.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return "provenance.json is missing"

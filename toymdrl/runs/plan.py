@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from toymdrl import domains
 from toymdrl.runs.config import PAPER_HARMED, PAPER_REFRESH_STEPS, RunConfig
 from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.pretrain import WarmStartConfig
@@ -53,24 +52,6 @@ class Checkpoint:
             case "rollback":
                 return f"rollback-{self.domain}-{self.share:g}"
 
-    @property
-    def title(self) -> str:
-        """For people."""
-        domain, steps = domains.title(self.domain), f"{self.steps} step{'s' if self.steps != 1 else ''}"
-        match self.kind:
-            case "base":
-                return "Warm start"
-            case "stage":
-                return domain
-            case "expert":
-                return f"{domain} alone"
-            case "refresh":
-                return f"Re-{domain}, {steps}"
-            case "further":
-                return f"{domain} and {steps} further"
-            case "rollback":
-                return f"{domain}'s coordinates put back, {self.share:.0%}"
-
 
 BASE = Checkpoint("base")
 _NAME = re.compile(r"(?:(?P<kind>refresh|expert|further|rollback)-)?(?P<domain>\w+)(?:-(?P<amount>\d+(?:\.\d+)?))?")
@@ -95,7 +76,8 @@ def checkpoint_named(name: str) -> Checkpoint:
         case "rollback":
             made = Checkpoint("rollback", domain, share=float(amount or "nan"))
         case kind:
-            made = Checkpoint("refresh" if kind == "refresh" else "further", domain, steps=int(float(amount or 0)))
+            steps = int(amount) if amount and amount.isdecimal() else 0
+            made = Checkpoint("refresh" if kind == "refresh" else "further", domain, steps=steps)
     if made.name != name:
         raise ValueError(f"no checkpoint is called {name!r}")
     return made
@@ -125,22 +107,6 @@ class Stage:
                 return self.domain
             case _:
                 return f"{self.kind}-{self.domain}"
-
-    @property
-    def title(self) -> str:
-        """For people."""
-        domain = domains.title(self.domain)
-        match self.kind:
-            case "base":
-                return "Warm start"
-            case "refresh":
-                return f"Re-{domain}"
-            case "expert":
-                return f"{domain} alone"
-            case "further":
-                return f"{domain} further"
-            case _:
-                return domain
 
     @property
     def steps(self) -> int:
@@ -220,6 +186,11 @@ class Headline:
         return Checkpoint("further", self.domain, steps=self.steps)
 
 
+def headline_steps(config: RunConfig) -> int:
+    """Steps of the refresh that is told first: the paper's three, or the nearest that the run keeps."""
+    return min(config.refresh_steps, key=lambda steps: abs(steps - PAPER_REFRESH_STEPS))
+
+
 def headline(config: RunConfig) -> Headline | None:
     """Math's loss if later domains follow it, else that of the first one trained; None if none follows."""
     earlier = config.order[:-1]
@@ -227,5 +198,4 @@ def headline(config: RunConfig) -> Headline | None:
         return None
     domain = PAPER_HARMED if PAPER_HARMED in earlier else earlier[0]
     later = config.order[config.order.index(domain) + 1 :]
-    steps = min(config.refresh_steps, key=lambda count: abs(count - PAPER_REFRESH_STEPS))
-    return Headline(domain, later, steps)
+    return Headline(domain, later, headline_steps(config))

@@ -1,53 +1,58 @@
 """What a person sees while a run goes on: a bar with the time left, and a table of scores that grows."""
 
 import time
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 from tqdm import tqdm
 
 from toymdrl.domains import DOMAINS
-from toymdrl.runs.pipeline import Observer, Stage
+from toymdrl.runs.plan import Checkpoint, Stage
+from toymdrl.runs.titles import stage_title
 
 RL_STEP = 2
 """A GRPO step with its share of evaluation takes about as long as this many warm-start steps."""
 
 
-ANALYSES = {
-    "edits": 12,
-    "routes": 235,
-    "damage": 1160,
-    "cosines": 915,
-    "conflict": 1475,
-    "rollback": 565,
-    "contraction": 625,
-    "refresh": 1,
-    "alternation": 270,
-}
-"""The same of each analysis."""
+class Observer:
+    """What a run tells while it goes on; this one listens to nothing."""
+
+    def begin(self, stage: Stage, step: int) -> None:
+        """A stage begins, or goes on after `step` steps."""
+
+    def step(self, stage: Stage, metrics: dict[str, float]) -> None:
+        """A step was taken."""
+
+    def checkpoint(self, checkpoint: Checkpoint, scores: dict[str, float]) -> None:
+        """A checkpoint was kept, or had been kept by an earlier session."""
+
+    def analysis(self, name: str) -> None:
+        """An analysis was done, or had been done by an earlier session."""
+
+    def warn(self, message: str) -> None:
+        """Something was wrong and has been dealt with."""
 
 
 def _work(stage: Stage) -> int:
-    return RL_STEP if stage.domain else 1
-
-
-def title(stage: Stage) -> str:
-    """A stage's name for people."""
-    if stage.domain is None:
-        return "Warm start"
-    name = DOMAINS[stage.domain].title
-    kind = stage.name.removesuffix(stage.domain)
-    return {"": name, "refresh-": f"Re-{name}", "expert-": f"{name} alone", "further-": f"{name} further"}[kind]
+    return 1 if stage.kind == "base" else RL_STEP
 
 
 class Terminal(Observer):
     """Draws on the terminal; use as a context so that the bar is put away."""
 
-    def __init__(self, plan: list[Stage], quiet: bool, analysis: bool) -> None:
-        """With `quiet`, only the table is printed; with `analysis`, the analyses follow the plan."""
+    def __init__(self, plan: Sequence[Stage], *, quiet: bool, analyses: Mapping[str, int]) -> None:
+        """The bar for a plan and what follows it.
+
+        Args:
+            plan: stages in order.
+            quiet: print the table alone.
+            analyses: how long each takes, in warm-start steps, in their order; none if none follow.
+        """
         self._plan = plan
+        self._analyses = dict(analyses)
         self._quiet = quiet
         self._header = False
-        total = sum(stage.steps * _work(stage) for stage in plan) + analysis * sum(ANALYSES.values())
+        total = sum(stage.steps * _work(stage) for stage in plan) + sum(analyses.values())
         form = "{desc:<22}{bar}{percentage:4.0f}%  {elapsed}<{remaining}"
         self._bar = tqdm(total=total, disable=quiet or None, bar_format=form, dynamic_ncols=True, leave=False)
 
@@ -64,7 +69,7 @@ class Terminal(Observer):
         before = self._plan[: self._plan.index(stage)]
         self._go_to(sum(each.steps * _work(each) for each in before) + step * _work(stage))
         if self._bar.disable and not self._quiet:
-            self.say(f"{title(stage)}: {stage.steps - step} steps")
+            self.say(f"{stage_title(stage)}: {stage.steps - step} steps")
 
     def _go_to(self, place: int) -> None:
         if place != self._bar.n:
@@ -74,28 +79,31 @@ class Terminal(Observer):
     def step(self, stage: Stage, metrics: dict[str, float]) -> None:
         """Advance the bar by one step."""
         value = f"reward {metrics['reward']:.2f}" if "reward" in metrics else f"loss {metrics['loss']:.2f}"
-        self._bar.set_description_str(f"{title(stage)}  {value}", refresh=False)
+        self._bar.set_description_str(f"{stage_title(stage)}  {value}", refresh=False)
         self._bar.update(_work(stage))
 
-    def checkpoint(self, name: str, scores: dict[str, float]) -> None:
+    def checkpoint(self, checkpoint: Checkpoint, scores: dict[str, float]) -> None:
         """Print the checkpoint's row of the table."""
         if not self._header:
             titles = "".join(f"{DOMAINS[key].title:>7}" for key in scores)
             self.say(f"{'checkpoint':<18}{titles}{'average':>9}")
             self._header = True
         row = "".join(f"{value:7.1f}" for value in scores.values())
-        self.say(f"{name:<18}{row}{sum(scores.values()) / len(scores):9.1f}")
+        self.say(f"{checkpoint.name:<18}{row}{sum(scores.values()) / len(scores):9.1f}")
 
     def analysis(self, name: str) -> None:
         """Advance the bar by an analysis, and name the next; where there is no bar, print a line."""
-        names = list(ANALYSES)
+        names = list(self._analyses)
+        if name not in names:
+            return
+        place = names.index(name)
         if self._bar.disable and not self._quiet:
-            self.say(f"analysis {names.index(name) + 1} of {len(names)}: {name}")
-        done = sum(ANALYSES[each] for each in names[: names.index(name)])
-        self._go_to(sum(stage.steps * _work(stage) for stage in self._plan) + done)
-        following = names[names.index(name) + 1 :]
-        self._bar.set_description_str(f"Analysis: {following[0] if following else 'done'}", refresh=False)
-        self._bar.update(ANALYSES[name])
+            self.say(f"analysis {place + 1} of {len(names)}: {name}")
+        trained = sum(stage.steps * _work(stage) for stage in self._plan)
+        self._go_to(trained + sum(self._analyses[each] for each in names[:place]))
+        following = names[place + 1] if place + 1 < len(names) else "done"
+        self._bar.set_description_str(f"Analysis: {following}", refresh=False)
+        self._bar.update(self._analyses[name])
 
     def warn(self, message: str) -> None:
         """Print a warning above the bar."""

@@ -1,9 +1,7 @@
 """Where a run's numbers come from: code, versions, machine and time."""
 
-import hashlib
 import platform
 import subprocess
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,18 +10,7 @@ from typing import Any
 import torch
 
 from toymdrl.runs.config import RunConfig
-
-PACKAGE = Path(__file__).parents[1]
-
-
-def source_digest(names: Iterable[str]) -> str:
-    """SHA-256 of some of the package's source files, named relative to it; a folder stands for its Python files."""
-    total = hashlib.sha256()
-    for name in names:
-        path = PACKAGE / name
-        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
-            total.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode() + file.read_bytes())
-    return total.hexdigest()
+from toymdrl.sourcecode import PACKAGE
 
 
 def commit() -> str | None:

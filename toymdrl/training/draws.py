@@ -14,11 +14,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from toymdrl.domains import Problems
-from toymdrl.policy.rollout import choose
 from toymdrl.streams import stream
 from toymdrl.training import pretrain
-from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.objective import Objective
 from toymdrl.training.pretrain import WarmStartConfig
 
 Block = Sequence[Tensor]
@@ -27,19 +25,15 @@ STEPS_A_BLOCK = 50
 """Of a warm start: some tens of megabytes for a hundred members."""
 
 
-def rollouts(train: Problems, config: GRPOConfig, generators: Sequence[torch.Generator]) -> Iterator[Block]:
-    """Which problems each step asks, and the levels its answers are drawn by, see `rollout.decode`; a step a block.
+def ahead(objective: Objective, steps: int, generators: Sequence[torch.Generator]) -> Iterator[Block]:
+    """What an objective draws for each member, see `Objective.draw`; a step a block.
 
     Yields:
-        Rows of `train`, (1, members, prompts), and levels, (1, members, prompts, group, answer_length).
+        (1, members, …) each.
     """
-    for _ in range(config.steps):
-        rows, levels = [], []
-        for generator in generators:
-            rows.append(choose(train, config.prompts, generator))
-            shape = (len(rows[-1]), config.group, train.domain.answer_length)
-            levels.append(torch.rand(shape, generator=generator))
-        yield torch.stack(rows).unsqueeze(0), torch.stack(levels).unsqueeze(0)
+    for _ in range(steps):
+        drawn = [objective.draw(generator) for generator in generators]
+        yield [torch.stack(parts).unsqueeze(0) for parts in zip(*drawn, strict=True)]
 
 
 class _Demonstrations(IterableDataset[np.ndarray]):

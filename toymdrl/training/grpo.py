@@ -1,4 +1,4 @@
-"""GRPO: group-relative policy optimisation, one update at a time; no I/O.
+"""GRPO: group-relative policy optimisation, as an objective.
 
 Departures from the GRPO of DeepSeekMath (arXiv 2402.03300):
 1. An answer's loss is the sum over its tokens, not their mean, which favours long wrong answers and is no policy
@@ -20,19 +20,23 @@ Departures from the paper's runs, or choices on which its abstract is silent:
    assumes.
 9. A fresh optimiser for every stage.
 
-With advantage "mean", one update and no clipping of the gradient, the expected gradient of the loss is
--(G - 1)/G grad J + beta grad KL for groups of G answers; tests/test_grpo.py checks it against enumeration.
+With one update and no clipping of the gradient, the expected gradient of the loss is -c grad J + beta grad KL. With
+advantage "mean" c is (G - 1)/G for groups of G answers, since an answer is part of the mean that it is compared with;
+with "rloo", where it is not (arXiv 2402.14740), c is 1. tests/test_grpo.py checks both against enumeration.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from toymdrl.policy.model import DivergenceError, Policy
-from toymdrl.policy.rollout import Rollout, answer_log_policy
+from toymdrl.domains import Problems
+from toymdrl.policy.model import Policy
+from toymdrl.policy.rollout import Rollout, answer_log_policy, choose, decode, grade
+from toymdrl.training.objective import Learner, Parts
+
+Advantage = Literal["mean", "zscore", "rloo"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ class GRPOConfig:
     """Lower the learning rate linearly to zero over the steps."""
     kl: float = 0.1
     """Weight beta of KL(policy || policy at the start of the stage)."""
-    advantage: Literal["mean", "zscore"] = "mean"
+    advantage: Advantage = "mean"
+    """What an answer's reward is compared with: the mean of its group; the same over the group's standard deviation;
+    or the mean of the group's other answers."""
     updates: int = 1
     """Updates per rollout."""
     clip: float = 0.2
@@ -70,36 +76,23 @@ def learning_rate(config: GRPOConfig, step: int) -> float:
     return config.learning_rate * ((1 - step / config.steps) if config.anneal else 1.0)
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """What one update did; all means over answers unless said otherwise."""
-
-    reward: float
-    flat_groups: float
-    """Share of groups whose answers all earn the same: they give no signal, whatever the loss says."""
-    entropy: float
-    """Nats per answer token."""
-    kl: float
-    """KL(policy || reference) in nats per answer, 0 without a KL term."""
-    gradient_norm: float
-    """Before clipping."""
-    clipped: float
-    """Share of answer tokens whose ratio is outside the clip range."""
-    loss: float
-
-
 def advantages(rewards: Tensor, kind: str) -> Tensor:
-    """Group-relative advantages: (prompts, group) to the same; zero in a group of equal rewards.
+    """Group-relative advantages: (…, prompts, group) to the same; zero in a group of equal rewards.
 
     Raises:
-        ValueError: a kind other than "mean" and "zscore".
+        ValueError: a kind other than those of Advantage.
     """
-    centred = rewards - rewards.mean(dim=1, keepdim=True)
-    if kind == "mean":
-        return centred
-    if kind == "zscore":
-        return centred / (rewards.std(dim=1, keepdim=True) + 1e-4)
-    raise ValueError(f'unknown advantage {kind!r}; choose "mean" or "zscore"')
+    centred = rewards - rewards.mean(dim=-1, keepdim=True)
+    match kind:
+        case "mean":
+            return centred
+        case "zscore":
+            return centred / (rewards.std(dim=-1, keepdim=True) + 1e-4)
+        case "rloo":
+            # Reward less the mean of the others is the centred reward times G / (G - 1).
+            group = rewards.shape[-1]
+            return centred * (group / (group - 1))
+    raise ValueError(f'unknown advantage {kind!r}; choose "mean", "zscore" or "rloo"')
 
 
 def divergence(log_policy: Tensor, log_reference: Tensor) -> Tensor:
@@ -107,13 +100,16 @@ def divergence(log_policy: Tensor, log_reference: Tensor) -> Tensor:
     return (log_policy.exp() * (log_policy - log_reference)).sum(dim=-1)
 
 
-def loss(log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference: Tensor | None = None) -> Tensor:
+def loss(
+    log_policy: Tensor, rollout: Rollout, signal: Tensor, config: GRPOConfig, log_reference: Tensor | None = None
+) -> Tensor:
     """The clipped surrogate plus the KL penalty, averaged over answers.
 
     Args:
         log_policy: (prompts, group, answer_length, vocabulary), with graph, see answer_log_policy.
         rollout: what was sampled.
-        config: advantage, clip and kl are used.
+        signal: advantages, (prompts, group).
+        config: clip and kl are used.
         log_reference: like log_policy, without graph; needed if config.kl > 0, unused otherwise.
 
     Raises:
@@ -121,7 +117,7 @@ def loss(log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference
     """
     logprobs = log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1)
     ratio = ((logprobs - rollout.logprobs) * rollout.mask).exp()
-    signal = advantages(rollout.rewards, config.advantage).unsqueeze(-1).expand_as(ratio)
+    signal = signal.unsqueeze(-1).expand_as(ratio)
     penalty = torch.zeros_like(ratio)
     if config.kl > 0:
         if log_reference is None:
@@ -130,14 +126,19 @@ def loss(log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference
         # A token also steers into what follows: its share of the gradient is the divergence of the later tokens.
         to_go = penalty.detach().flip(-1).cumsum(-1).flip(-1) - penalty.detach()
         signal = signal - config.kl * to_go
-    surrogate = torch.minimum(ratio * signal, ratio.clamp(1 - config.clip, 1 + config.clip) * signal) * rollout.mask
-    return (config.kl * penalty - surrogate).sum(dim=-1).mean()
+    gain = torch.minimum(ratio * signal, ratio.clamp(1 - config.clip, 1 + config.clip) * signal) * rollout.mask
+    return (config.kl * penalty - gain).sum(dim=-1).mean()
 
 
 def measure(
     log_policy: Tensor, rollout: Rollout, config: GRPOConfig, log_reference: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """The metrics of an update that can be read from what its loss is made of, scalars; arguments as in `loss`."""
+    """What there is to log of an update, scalars; arguments as in `loss`.
+
+    All are means over answers, but for: flat_groups, the share of groups whose answers all earn the same, which give no
+    signal, whatever the loss says; entropy, in nats per answer token; kl, KL(policy || reference) in nats per answer, 0
+    without a KL term; clipped, the share of answer tokens whose ratio is outside the clip range.
+    """
     tokens = rollout.mask.sum()
     ratio = (log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1) - rollout.logprobs).exp()
     spread = rollout.rewards.amax(dim=1) - rollout.rewards.amin(dim=1)
@@ -154,28 +155,65 @@ def measure(
     }
 
 
-def update(
-    policy: Policy, optimiser: torch.optim.Optimizer, rollout: Rollout, config: GRPOConfig, reference: Policy | None
-) -> Metrics:
-    """One gradient step on a rollout.
+class GRPO:
+    """Answers in groups to some problems of one domain, and the loss above of them."""
 
-    Raises:
-        DivergenceError: the loss or its gradient is not finite; the policy has not been updated.
-        ValueError: config.kl > 0 without a reference.
-    """
-    log_reference = None
-    if config.kl > 0 and reference is not None:
-        with torch.no_grad():
-            log_reference = answer_log_policy(reference, rollout.prompts, rollout.answers)
-    log_policy = answer_log_policy(policy, rollout.prompts, rollout.answers)
-    objective = loss(log_policy, rollout, config, log_reference)
-    optimiser.zero_grad(set_to_none=True)
-    objective.backward()
-    norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), config.gradient_norm))
-    value = float(objective.detach())
-    if not (math.isfinite(norm) and math.isfinite(value)):
-        raise DivergenceError(f"the loss is {value} and its gradient's norm {norm}")
-    optimiser.step()
-    with torch.no_grad():
-        found = measure(log_policy, rollout, config, log_reference)
-    return Metrics(**{name: float(each) for name, each in found.items()}, gradient_norm=norm, loss=value)
+    def __init__(self, train: Problems, config: GRPOConfig, learner: Learner) -> None:
+        """The learner as it is now is the KL term's reference.
+
+        Args:
+            train: the problems to choose from.
+            config: of the stage.
+            learner: who will learn.
+        """
+        self.config = config
+        self._train = train
+        self._there = train.to(learner.device)
+        self._reference = learner.frozen() if config.kl > 0 else None
+
+    @property
+    def updates(self) -> int:
+        """Updates per rollout."""
+        return self.config.updates
+
+    @property
+    def gradient_norm(self) -> float:
+        """Largest norm of the gradient of one update."""
+        return self.config.gradient_norm
+
+    def draw(self, generator: torch.Generator) -> Parts:
+        """Which problems to ask, (prompts,), and the levels that answers are drawn by, see `rollout.decode`."""
+        rows = choose(self._train, self.config.prompts, generator)
+        shape = (len(rows), self.config.group, self._train.domain.answer_length)
+        return rows, torch.rand(shape, generator=generator)
+
+    def play(self, learner: Learner, *drawn: Tensor) -> Parts:
+        """The parts of a Rollout, the advantages and, if there is a KL term, the reference's log-probabilities.
+
+        What is drawn, and so all parts, may be of many members: (…, prompts, …).
+        """
+        rows, levels = (each.to(learner.device) for each in drawn)
+        # Rewards are no policy's matter: they are graded in one go, whoever answered.
+        asked = self._there.subset(rows.flatten())
+        prompts = asked.prompts.unflatten(0, rows.shape)
+        answers, mask, logprobs = learner.each(decode, prompts, levels)
+        rewards = grade(asked, answers.flatten(0, -3)).unflatten(0, rows.shape)
+        played = (prompts, answers, mask, logprobs, rewards, self.signal(rewards))
+        if self._reference is None:
+            return played
+        return *played, self._reference.each(answer_log_policy, prompts, answers)
+
+    def signal(self, rewards: Tensor) -> Tensor:
+        """What tells good answers from bad ones: (…, prompts, group) to the same."""
+        return advantages(rewards, self.config.advantage)
+
+    def loss(self, policy: Policy, *played: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and `measure`."""
+        rollout, signal, log_reference = Rollout(*played[:5]), played[5], played[6] if self._reference else None
+        log_policy = answer_log_policy(policy, rollout.prompts, rollout.answers)
+        measured = measure(log_policy.detach(), rollout, self.config, log_reference)
+        return loss(log_policy, rollout, signal, self.config, log_reference), measured
+
+    def state(self) -> dict[str, Tensor]:
+        """None."""
+        return {}

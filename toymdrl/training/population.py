@@ -18,16 +18,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.policy.forest import chain
-from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
-from toymdrl.policy.rollout import Rollout, answer_log_policy, decode, grade
+from toymdrl.policy.model import DivergenceError, ModelConfig, Policy, copy_policy
 from toymdrl.replay import Replay
 from toymdrl.streams import stream
 from toymdrl.training import grpo, pretrain
-from toymdrl.training.draws import Block, demonstrations, rollouts
-from toymdrl.training.grpo import GRPOConfig
-from toymdrl.training.pretrain import WarmStartConfig
-from toymdrl.training.stage import BETAS, Rate, copy_policy
+from toymdrl.training.draws import Block, ahead, demonstrations
+from toymdrl.training.grpo import GRPO, GRPOConfig
+from toymdrl.training.objective import Objective, take_step
+from toymdrl.training.pretrain import WarmStart, WarmStartConfig
+from toymdrl.training.stage import BETAS, Rate
 
 Logs = list[dict[str, float]]
 """What a step did, one entry a member."""
@@ -73,7 +72,12 @@ class Population:
         """The weights as they are now."""
         return {name: weight.detach().clone() for name, weight in self.weights.items()}
 
-    def twin(self) -> "Population":
+    @property
+    def members(self) -> tuple[int, ...]:
+        """The leading dimension of all its tensors."""
+        return (len(self),)
+
+    def frozen(self) -> "Population":
         """A population of its own with the weights as they are now."""
         other = copy.copy(self)
         other.weights = self.copy()
@@ -106,22 +110,13 @@ class Population:
         return found
 
 
-Update = Callable[[Tensor, float], Tensor]
-"""One gradient step of every member on its loss (members,), its gradient scaled to a norm of at most so much.
-
-Returns each member's gradient norm before scaling, as clip_grad_norm_ gives for one, (members,).
-"""
-Work = Callable[..., dict[str, Tensor]]
-"""One step: given an Update and the step's draws, updates every member; what to log, (members,) each."""
-
-
 class PopulationTraining:
-    """A stage of every member under way: call `advance` until `step` reaches `steps`; see `training.Training`."""
+    """A stage of every member under way: call `advance` until `step` reaches `steps`; see `stage.Training`."""
 
     def __init__(
         self,
         population: Population,
-        work: Work,
+        objective: Objective,
         draws: Iterator[Block],
         rate: Rate,
         steps: int,
@@ -135,7 +130,7 @@ class PopulationTraining:
         self.diverged: DivergenceError | None = None
         """What was not finite, once `logs` has met it."""
         device = population.device
-        self._work = work
+        self._objective = objective
         self._blocks = draws
         self._drawn = 0
         self._draws: list[Tensor] = []
@@ -200,20 +195,21 @@ class PopulationTraining:
 
     def _take_step(self) -> None:
         self._rate.copy_(self._rates.index_select(0, self._now)[0])
-        drawn = [each.index_select(0, self._now)[0] for each in self._draws]
-        for name, values in self._work(self._update, *drawn).items():
+        drawn = tuple(each.index_select(0, self._now)[0] for each in self._draws)
+        for name, values in take_step(self._objective, self.population, self._descend, drawn).items():
             if name not in self._logs:
                 self._logs[name] = values.new_zeros(self.steps, len(values))
             self._logs[name].index_copy_(0, self._now, values.detach().unsqueeze(0))
         self._now += 1
 
-    def _update(self, losses: Tensor, most: float) -> Tensor:
+    def _descend(self, losses: Tensor) -> Tensor:
+        """One update of every member on its loss, (members,); each one's gradient norm before clipping, (members,)."""
         weights = list(self.population.weights.values())
         slopes = torch.autograd.grad(losses.sum(), weights)
         norms = torch.stack([slope.flatten(1).norm(dim=1) for slope in slopes]).norm(dim=0)
         finite = (norms.isfinite() & losses.detach().isfinite()).all()
         self._skip.copy_(torch.maximum(self._skip, (~finite).to(self._skip)))
-        scale = (most / (norms + 1e-6)).clamp(max=1.0)
+        scale = (self._objective.gradient_norm / (norms + 1e-6)).clamp(max=1.0)
         for weight, slope in zip(weights, slopes, strict=True):
             # A fused optimiser reads a gradient in its weight's memory layout, whatever its own strides are.
             weight.grad = slope.contiguous().mul_(scale.view(-1, *(1 for _ in slope.shape[1:])))
@@ -224,28 +220,27 @@ class PopulationTraining:
 def warm_start(
     population: Population, model: ModelConfig, config: WarmStartConfig, seeds: Sequence[int]
 ) -> PopulationTraining:
-    """The population's `training.warm_start`: its weights are overwritten by fresh ones, one member a seed."""
+    """The population's `stage.warm_start`: its weights are overwritten by fresh ones, one member a seed."""
     population.load(stacked([dict(Policy(model, stream(seed, "init")).named_parameters()) for seed in seeds]))
-    layout = chain(pretrain.columns()).to(population.weights["head.weight"])
-
-    def loss(policy: Policy, inputs: Tensor, targets: Tensor) -> Tensor:
-        return pretrain.loss(policy, inputs, targets, layout)
-
-    def work(update: Update, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        losses = population.each(loss, inputs.long(), targets.long())
-        return {"loss": losses, "gradient_norm": update(losses, pretrain.GRADIENT_NORM)}
-
-    def rate(step: int) -> float:
-        return pretrain.learning_rate(config, step)
-
-    draws = demonstrations(config, seeds, in_processes=population.device.type == "cuda")
-    return PopulationTraining(population, work, draws, rate, config.steps, weight_decay=config.weight_decay)
+    return PopulationTraining(
+        population,
+        WarmStart(config, population.weights["head.weight"]),
+        demonstrations(config, seeds, in_processes=population.device.type == "cuda"),
+        lambda step: pretrain.learning_rate(config, step),
+        config.steps,
+        weight_decay=config.weight_decay,
+    )
 
 
-def reinforce(
-    population: Population, domain: str, config: GRPOConfig, seeds: Sequence[int], purpose: str
+def rl_stage(
+    population: Population,
+    domain: str,
+    config: GRPOConfig,
+    seeds: Sequence[int],
+    purpose: str,
+    objective: type[GRPO] = GRPO,
 ) -> PopulationTraining:
-    """The population's `training.reinforce`: trained in place, each member with the seed of its run.
+    """The population's `stage.rl_stage`: trained in place, each member with the seed of its run.
 
     Args:
         population: where to start.
@@ -253,37 +248,14 @@ def reinforce(
         config: steps, rates and the rest; the same for all.
         seeds: of each member's run.
         purpose: tells this stage's random streams from those of other stages on the same domain.
+        objective: GRPO, or what is built on it.
     """
-    reference = population.twin() if config.kl > 0 else None
-    train = problems(DOMAINS[domain], "train")
-    there = train.to(population.device)
-
-    @torch.no_grad()
-    def sample(rows: Tensor, levels: Tensor) -> list[Tensor]:
-        """The parts of a Rollout, (members, …) each; the reference's log-probabilities follow if there is a KL term."""
-        these = there.subset(rows.flatten())
-        prompts = these.prompts.unflatten(0, rows.shape)
-        answers, mask, logprobs = population.each(decode, prompts, levels)
-        rewards = grade(these, answers.flatten(0, 1)).unflatten(0, rows.shape)
-        parts = [prompts, answers, mask, logprobs, rewards]
-        return [*parts, reference.each(answer_log_policy, prompts, answers)] if reference else parts
-
-    def objective(policy: Policy, *parts: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """A member's loss and what there is to log."""
-        rollout, log_reference = Rollout(*parts[:5]), parts[5] if reference else None
-        log_policy = answer_log_policy(policy, rollout.prompts, rollout.answers)
-        measured = grpo.measure(log_policy.detach(), rollout, config, log_reference)
-        return grpo.loss(log_policy, rollout, config, log_reference), measured
-
-    def work(update: Update, rows: Tensor, levels: Tensor) -> dict[str, Tensor]:
-        parts = sample(rows, levels)
-        for _ in range(config.updates):
-            losses, measured = population.each(objective, *parts)
-            norms = update(losses, config.gradient_norm)
-        return {**measured, "gradient_norm": norms, "loss": losses}
-
-    def rate(step: int) -> float:
-        return grpo.learning_rate(config, step)
-
-    draws = rollouts(train, config, [stream(seed, domain, purpose, "rollout") for seed in seeds])
-    return PopulationTraining(population, work, draws, rate, config.steps)
+    asked = objective(problems(DOMAINS[domain], "train"), config, population)
+    generators = [stream(seed, domain, purpose, "rollout") for seed in seeds]
+    return PopulationTraining(
+        population,
+        asked,
+        ahead(asked, config.steps, generators),
+        lambda step: grpo.learning_rate(config, step),
+        config.steps,
+    )

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.domains.vocab import PAD
-from toymdrl.policy.forest import Forest
-from toymdrl.policy.model import DivergenceError, Policy
+from toymdrl.policy.forest import Forest, chain
+from toymdrl.policy.model import Policy
+from toymdrl.training.objective import Learner, Parts
 
 GRADIENT_NORM = 1.0
 """Largest norm of the gradient of one step."""
@@ -81,18 +82,31 @@ def loss(policy: Policy, inputs: Tensor, targets: Tensor, layout: Forest) -> Ten
     return F.cross_entropy(logits.flatten(0, 1), targets[:, FIRST_ANSWER:].flatten(), ignore_index=PAD)
 
 
-def update(policy: Policy, optimiser: torch.optim.Optimizer, inputs: Tensor, targets: Tensor, layout: Forest) -> float:
-    """One supervised step on `demonstrations`; its loss.
+class WarmStart:
+    """Demonstrations of every domain, and how badly the policy foretells them: an objective."""
 
-    Raises:
-        DivergenceError: the loss or its gradient is not finite; the policy has not been updated.
-    """
-    objective = loss(policy, inputs, targets, layout)
-    optimiser.zero_grad(set_to_none=True)
-    objective.backward()
-    norm = float(torch.nn.utils.clip_grad_norm_(policy.parameters(), GRADIENT_NORM))
-    value = float(objective.detach())
-    if not (math.isfinite(norm) and math.isfinite(value)):
-        raise DivergenceError(f"the loss is {value} and its gradient's norm {norm}")
-    optimiser.step()
-    return value
+    updates = 1
+    gradient_norm = GRADIENT_NORM
+
+    def __init__(self, config: WarmStartConfig, weight: Tensor) -> None:
+        """`weight` is one of the learner's: the layout is laid where it is, in its type."""
+        self._batch = config.batch
+        self._layout = chain(columns()).to(weight)
+
+    def draw(self, generator: torch.Generator) -> Parts:
+        """`demonstrations`."""
+        return demonstrations(self._batch, generator)
+
+    def play(self, learner: Learner, *drawn: Tensor) -> Parts:
+        """The same, where the learner is; drawn ahead they are bytes."""
+        inputs, targets = drawn
+        return inputs.to(learner.device).long(), targets.to(learner.device).long()
+
+    def loss(self, policy: Policy, *played: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss, and nothing else to log."""
+        inputs, targets = played
+        return loss(policy, inputs, targets, self._layout), {}
+
+    def state(self) -> dict[str, Tensor]:
+        """None."""
+        return {}

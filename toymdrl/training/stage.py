@@ -4,28 +4,58 @@ Everything that decides the future of a stage is in `state`, so that a stage sto
 there ends with the same bytes.
 """
 
-import copy
-from collections.abc import Callable
-from dataclasses import asdict
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.policy.forest import chain
-from toymdrl.policy.model import DivergenceError, ModelConfig, Policy
-from toymdrl.policy.rollout import choose, sample
+from toymdrl.policy.model import DivergenceError, ModelConfig, Policy, copy_policy
 from toymdrl.streams import stream
 from toymdrl.training import grpo, pretrain
-from toymdrl.training.grpo import GRPOConfig
-from toymdrl.training.pretrain import WarmStartConfig
+from toymdrl.training.grpo import GRPO, GRPOConfig
+from toymdrl.training.objective import Objective, take_step, whole
+from toymdrl.training.pretrain import WarmStart, WarmStartConfig
 
 BETAS = (0.9, 0.95)
-
 Rate = Callable[[int], float]
 """Learning rate of a step, counted from 0."""
-Work = Callable[[torch.optim.Optimizer, torch.Generator], dict[str, float]]
-"""One step: updates the policy, returns what to log."""
+Differentiate = Callable[[Any, Sequence[nn.Parameter], torch.Generator], None]
+"""Leaves in every parameter's `grad` what the optimiser is to follow, from what the objective's loss gave."""
+
+
+class Alone:
+    """One policy as a learner."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    @property
+    def device(self) -> torch.device:
+        """Where the policy is."""
+        return self.policy.head.weight.device
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """None: a policy's own tensors have no leading dimension."""
+        return ()
+
+    def each(self, work: Callable[..., Any], *inputs: Tensor) -> Any:
+        """`work` of the policy."""
+        return work(self.policy, *inputs)
+
+    def frozen(self) -> Self:
+        """A copy as it is now."""
+        return type(self)(copy_policy(self.policy))
+
+
+def backward(loss: Tensor, parameters: Sequence[nn.Parameter], generator: torch.Generator) -> None:
+    """The gradient of a loss."""
+    for parameter in parameters:
+        parameter.grad = None
+    loss.backward()
 
 
 class Training:
@@ -34,21 +64,36 @@ class Training:
     def __init__(
         self,
         policy: Policy,
-        work: Work,
+        objective: Objective,
         rate: Rate,
         steps: int,
         generator: torch.Generator,
         *,
         weight_decay: float = 0.0,
+        differentiate: Differentiate = backward,
     ) -> None:
+        """A fresh optimiser on a policy that is trained in place.
+
+        Args:
+            policy: where to start.
+            objective: of every step.
+            rate: learning rate.
+            steps: how many.
+            generator: of the stage's own random stream.
+            weight_decay: of AdamW.
+            differentiate: for an objective of several losses.
+        """
         self.policy = policy
         self.steps = steps
         self.step = 0
-        self._work = work
+        self._objective = objective
         self._rate = rate
         self._generator = generator
+        self._differentiate = differentiate
+        self._learner = Alone(policy)
+        self._parameters = list(policy.parameters())
         self._optimiser = torch.optim.AdamW(
-            policy.parameters(), lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True
+            self._parameters, lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True
         )
 
     def advance(self) -> dict[str, float]:
@@ -59,9 +104,19 @@ class Training:
         """
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(self.step)
-        metrics = self._work(self._optimiser, self._generator)
+        drawn = self._objective.draw(self._generator)
+        logged = take_step(self._objective, self._learner, self._descend, drawn)
         self.step += 1
-        return metrics
+        return {name: float(value) for name, value in logged.items()}
+
+    def _descend(self, losses: Any) -> Tensor:
+        self._differentiate(losses, self._parameters, self._generator)
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters, self._objective.gradient_norm)
+        value = float(whole(losses))
+        if not (math.isfinite(norm) and math.isfinite(value)):
+            raise DivergenceError(f"the loss is {value} and its gradient's norm {float(norm)}")
+        self._optimiser.step()
+        return norm
 
     def finish(self, after: Callable[[Policy], None] | None = None) -> Policy:
         """Take all steps that are left; the policy.
@@ -76,7 +131,7 @@ class Training:
         return self.policy
 
     def state(self) -> dict[str, Tensor]:
-        """Weights, optimiser moments and generator state, on the CPU.
+        """Weights, optimiser moments, generator and what the objective keeps, on the CPU.
 
         Raises:
             DivergenceError: a weight is not finite.
@@ -87,6 +142,8 @@ class Training:
         for name, weight in self.policy.named_parameters():
             for key, value in self._optimiser.state.get(weight, {}).items():
                 tensors[f"optimiser.{name}.{key}"] = value
+        for name, value in self._objective.state().items():
+            tensors[f"objective.{name}"] = value
         tensors["generator"] = self._generator.get_state()
         return {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
 
@@ -100,33 +157,29 @@ class Training:
                 if moments:
                     # The step count stays where the optimiser keeps it: beside the weight.
                     self._optimiser.state[weight] = {k: v.to(weight.device) for k, v in moments.items()}
+            for name, value in self._objective.state().items():
+                value.copy_(tensors[f"objective.{name}"])
         self._generator.set_state(tensors["generator"])
         self.step = step
-
-
-def copy_policy(policy: Policy) -> Policy:
-    """A frozen copy, as a KL reference."""
-    return copy.deepcopy(policy).requires_grad_(False)
 
 
 def warm_start(model: ModelConfig, config: WarmStartConfig, seed: int, device: str = "cpu") -> Training:
     """Supervised training of a fresh policy on imperfect demonstrations of every domain."""
     policy = Policy(model, stream(seed, "init")).to(device)
-    generator = stream(seed, "demonstrations")
-    layout = chain(pretrain.columns()).to(policy.head.weight)
-
-    def work(optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
-        inputs, targets = pretrain.demonstrations(config.batch, generator)
-        return {"loss": pretrain.update(policy, optimiser, inputs.to(device), targets.to(device), layout)}
-
-    def rate(step: int) -> float:
-        return pretrain.learning_rate(config, step)
-
-    return Training(policy, work, rate, config.steps, generator, weight_decay=config.weight_decay)
+    return Training(
+        policy,
+        WarmStart(config, policy.head.weight),
+        lambda step: pretrain.learning_rate(config, step),
+        config.steps,
+        stream(seed, "demonstrations"),
+        weight_decay=config.weight_decay,
+    )
 
 
-def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpose: str) -> Training:
-    """GRPO on one domain, from `policy`, which is trained in place.
+def rl_stage(
+    policy: Policy, domain: str, config: GRPOConfig, seed: int, purpose: str, objective: type[GRPO] = GRPO
+) -> Training:
+    """Reinforcement learning on one domain, from `policy`, which is trained in place.
 
     Args:
         policy: where to start.
@@ -134,27 +187,21 @@ def reinforce(policy: Policy, domain: str, config: GRPOConfig, seed: int, purpos
         config: steps, rates and the rest.
         seed: the run's seed.
         purpose: tells this stage's random stream from those of other stages on the same domain.
+        objective: GRPO, or what is built on it.
 
     Example:
-        >>> from toymdrl import GRPOConfig, reinforce
+        >>> from toymdrl import GRPOConfig, rl_stage
         >>> from toymdrl.course import scores, warm_start
-        >>> stage = reinforce(warm_start(), "math", GRPOConfig(steps=3), seed=0, purpose="example")
+        >>> stage = rl_stage(warm_start(), "math", GRPOConfig(steps=3), seed=0, purpose="example")
         >>> while stage.step < stage.steps:
         ...     metrics = stage.advance()
         >>> scores(stage.policy)["math"] > scores(warm_start())["math"]
         True
     """
-    generator = stream(seed, domain, purpose, "rollout")
-    train = problems(DOMAINS[domain], "train")
-    reference = copy_policy(policy) if config.kl > 0 else None
-
-    def work(optimiser: torch.optim.Optimizer, generator: torch.Generator) -> dict[str, float]:
-        rollout = sample(policy, train.subset(choose(train, config.prompts, generator)), config.group, generator)
-        for _ in range(config.updates):
-            metrics = grpo.update(policy, optimiser, rollout, config, reference)
-        return asdict(metrics)
-
-    def rate(step: int) -> float:
-        return grpo.learning_rate(config, step)
-
-    return Training(policy, work, rate, config.steps, generator)
+    return Training(
+        policy,
+        objective(problems(DOMAINS[domain], "train"), config, Alone(policy)),
+        lambda step: grpo.learning_rate(config, step),
+        config.steps,
+        stream(seed, domain, purpose, "rollout"),
+    )

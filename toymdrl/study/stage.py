@@ -6,20 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from toymdrl.claims.subject import Subject
 from toymdrl.curvature import Hessian, gradient
-from toymdrl.parameters import read
+from toymdrl.parameters import read_parameters
 from toymdrl.policy.exact import ExpectedReward
-from toymdrl.policy.model import Policy
+from toymdrl.policy.losses import first_problems, reward_loss
+from toymdrl.policy.model import Policy, copy_policy
 from toymdrl.runs import cohort
 from toymdrl.runs.config import PRESETS, RunConfig, validate
 from toymdrl.runs.directory import RunDirectory
-from toymdrl.runs.pipeline import Observer, Stage, everything, prepare
-from toymdrl.subject import points, some
+from toymdrl.runs.machine import prepare
+from toymdrl.runs.plan import Stage, everything, headline
+from toymdrl.runs.progress import Observer
+from toymdrl.study.questions import Setting
 from toymdrl.training.grpo import GRPOConfig
-from toymdrl.training.stage import copy_policy, reinforce
-
-Setting = dict[str, Any]
-"""What one task measures, in JSON types; always with "seed" and "preset", and with "device" where it is not the CPU."""
+from toymdrl.training.stage import rl_stage
 
 
 def seeds_of(preset: str, seeds: range, **rest: Any) -> list[Setting]:
@@ -37,6 +38,14 @@ def run_of(setting: Setting, out: Path) -> RunDirectory:
     """A setting's run with all its stages, trained now if it has not been; waits for another worker that is at it."""
     config = config_of(setting)
     return executed(config, everything(config), out)
+
+
+def subject_of(run: RunDirectory) -> Subject:
+    """A run as its analyses see it, Math harmed."""
+    head = headline(run.config)
+    if head is None:
+        raise ValueError("the order has one domain")
+    return Subject.of(run, head)
 
 
 def executed(config: RunConfig, plan: list[Stage], out: Path) -> RunDirectory:
@@ -78,7 +87,7 @@ def train(
         after: called with the policy after each step, which it may change.
     """
     policy = copy_policy(start).requires_grad_(True)
-    return reinforce(policy, domain, config, setting["seed"], purpose).finish(after)
+    return rl_stage(policy, domain, config, setting["seed"], purpose).finish(after)
 
 
 def expansion(before: Policy, after: Policy, domain: str, prompts: int = 1024) -> tuple[float, float]:
@@ -90,7 +99,7 @@ def expansion(before: Policy, after: Policy, domain: str, prompts: int = 1024) -
         domain: a key of DOMAINS.
         prompts: how many; a CW prompt counts as 16.
     """
-    loss = points(ExpectedReward(some(domain, "train", prompts)))
-    delta = read(after) - read(before)
+    loss = reward_loss(ExpectedReward(first_problems(domain, "train", prompts)))
+    delta = read_parameters(after) - read_parameters(before)
     hessian = Hessian(copy_policy(before).requires_grad_(True), loss, keep_graph=False)
     return float(gradient(hessian.module, loss) @ delta), float(delta @ (hessian @ delta)) / 2

@@ -1,4 +1,4 @@
-"""Are other programs in the way of this one's threads?
+"""The machine that a process works on: its device and threads, and whether other programs are in their way.
 
 The threads of one operation wait for the last of them. Where other programs hold the cores, the last one waits for its
 turn, and a step can take twenty times as long as on a single thread.
@@ -7,6 +7,8 @@ turn, and a step can take twenty times as long as on a single thread.
 import time
 
 import torch
+
+from toymdrl.runs.config import ConfigError, RunConfig
 
 ROUNDS, PRODUCTS = 8, 50
 """Products of a size that a training step is made of: in all about 20 ms on one thread."""
@@ -36,3 +38,17 @@ def contention(threads: int) -> float:
     finally:
         torch.set_num_threads(before)
     return seconds[threads] / seconds[1]
+
+
+def prepare(config: RunConfig) -> None:
+    """Set the process up for a config: threads and deterministic kernels. Call once, before any work.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    try:
+        torch.zeros(1, device=config.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {config.device!r} is not available here; begin a run with --device cpu") from error
+    torch.set_num_threads(config.threads)
+    torch.use_deterministic_algorithms(config.device == "cpu")

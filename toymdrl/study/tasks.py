@@ -1,12 +1,11 @@
 """One measurement of one question in one setting: done once, kept on disk, done again by nobody.
 
-A result's key is made of its setting, the package's sources, torch, and the text of the question's `measure` with all
-that it calls here: a row whose key is another's is not used. Tasks share nothing but files, so any number of processes
-can work on them.
+A result's key is made of its setting, the package's sources, torch, and the code of the question's `measure` with all
+that it refers to in its file: a row whose key is another's is not used. Tasks share nothing but files, so any number of
+processes can work on them.
 """
 
 import hashlib
-import inspect
 import json
 import signal
 import time
@@ -18,53 +17,32 @@ from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing import active_children, get_context
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
 
-from experiments.evidence import Row
-from experiments.stage import Setting, config_of
+from toymdrl.claims.subject import SOURCES as SUBJECT_SOURCES
+from toymdrl.evidence import Row
 from toymdrl.files import write_atomically
 from toymdrl.runs.config import to_json
 from toymdrl.runs.directory import code
-from toymdrl.runs.provenance import source_digest
-from toymdrl.subject import SOURCES
+from toymdrl.sourcecode import code_of, source_digest
+from toymdrl.study import claims
+from toymdrl.study.questions import Question, Setting, load
+from toymdrl.study.stage import config_of
 
+SOURCES = (*SUBJECT_SOURCES, "analysis", "study/stage.py", "study/start.py", "study/protection.py")
+"""The package's files, besides a run's own, that decide what the project's questions measure."""
 HEARTBEAT = 2.0
 """Seconds between signs of life while no task is done."""
 LOST_WORKERS = 3
 """So many times a pool that lost a worker is made anew."""
 
 
-def question(name: str) -> ModuleType:
-    """The module of a question: TITLE, SECONDS, settings, measure, page and, of some, figure."""
-    return import_module(f"experiments.{name}")
-
-
-def _names(code: CodeType) -> set[str]:
-    """All that a function refers to, its inner functions included."""
-    inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
-
-
-def decides(function: FunctionType, seen: set[tuple[str, str]]) -> str:
-    """The text of a function, of every function of the experiments that it calls, and their constants."""
-    seen.add((function.__module__, function.__qualname__))
-    text = inspect.getsource(function)
-    for name in sorted(_names(function.__code__)):
-        value = function.__globals__.get(name)
-        if isinstance(value, FunctionType):
-            known = (value.__module__, value.__qualname__) in seen
-            if value.__module__.startswith("experiments.") and not known:
-                text += decides(value, seen)
-        elif isinstance(value, int | float | str | tuple):  # no dict: its repr may hold addresses
-            text += f"{name} = {value!r}\n"
-    return text
-
-
-def key_of(name: str, setting: Setting) -> str:
-    """Of all that a question's row depends on, as the files are now."""
-    text, config = decides(question(name).measure, set()), to_json(config_of(setting))
-    content = json.dumps([setting, config, code(), source_digest(SOURCES), text], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+def key_of(question: Question, setting: Setting) -> str:
+    """Checksum of all that a question's row depends on, as the files are now."""
+    decides = getattr(question, "decides", lambda _: ["measure"])
+    text = code_of(Path(question.__file__), decides(setting))
+    more = question.code() if hasattr(question, "code") else ""
+    content = [setting, to_json(config_of(setting)), code(), source_digest(SOURCES), text, more]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class TasksFailed(OSError):
@@ -75,25 +53,41 @@ class TasksFailed(OSError):
 class Task:
     """What one worker does at a time."""
 
-    question: str
+    file: str
+    """The question's."""
     setting: Setting
     key: str
     """Fixed when the task is made, so that sources that change meanwhile cannot mix rows of two kinds."""
 
     @classmethod
-    def of(cls, question: str, setting: Setting) -> "Task":
+    def of(cls, question: Question, setting: Setting) -> "Task":
         """The task as the sources are now."""
-        return cls(question, setting, key_of(question, setting))
+        return cls(question.__file__, setting, key_of(question, setting))
 
-    def file(self, out: Path) -> Path:
+    @property
+    def name(self) -> str:
+        """The question's."""
+        return Path(self.file).stem
+
+    @property
+    def question(self) -> Question:
+        """Loaded, in a worker too: a module does not go through a pipe."""
+        return claims.QUESTION if self.file == claims.QUESTION.__file__ else load(Path(self.file))
+
+    @property
+    def seconds(self) -> float:
+        """What it takes in the laptop preset."""
+        return self.question.SECONDS
+
+    def row_file(self, out: Path) -> Path:
         """Where its row is kept."""
         name = "-".join(str(value) for key, value in self.setting.items() if key != "preset")
-        return out / "rows" / self.question / f"{name}-{self.key[:8]}.json"
+        return out / "rows" / self.name / f"{name}-{self.key[:8]}.json"
 
     def row(self, out: Path) -> Row | None:
         """Its row, if it is done."""
         try:
-            stored = json.loads(self.file(out).read_text(encoding="utf-8"))
+            stored = json.loads(self.row_file(out).read_text(encoding="utf-8"))
             return {"setting": self.setting, **stored["row"]} if stored["key"] == self.key else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -109,9 +103,9 @@ class Task:
             if self.key != key_of(self.question, self.setting):
                 raise RuntimeError("the sources have changed since this began; give the command again")
             began = time.monotonic()
-            row = question(self.question).measure(self.setting, out)
+            row = self.question.measure(self.setting, out)
             stored = {"key": self.key, "setting": self.setting, "seconds": time.monotonic() - began, "row": row}
-            write_atomically(self.file(out), json.dumps(stored, indent=1) + "\n")
+            write_atomically(self.row_file(out), json.dumps(stored, indent=1) + "\n")
         return row
 
 
@@ -180,7 +174,7 @@ def perform_all(
                         if error is None:
                             yield task
                         else:
-                            failed.append(f"{task.question} {task.setting}: {type(error).__name__}: {error}")
+                            failed.append(f"{task.name} {task.setting}: {type(error).__name__}: {error}")
             break
         except BrokenProcessPool:
             yield from (task for task in left if task.row(out) is not None)
