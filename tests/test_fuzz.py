@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,19 @@ FUZZ = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would repeat a report hundreds of times
 )
+EXAMPLES = {"command_lines": 300, "configs": 150, "results_given_to_report": 60, "safetensors": 200}
+"""Of each test, by its name."""
+
+
+@pytest.fixture(autouse=True)
+def on_the_page(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """A line of experiments/FAULTS.md, see conftest.py."""
+    name = request.node.name.removeprefix("test_")
+    if name in EXAMPLES:
+        record_property("fault", f"fuzzed: {name.replace('_', ' ')}")
+        record_property("tried", EXAMPLES[name])
+
+
 WORDS = st.sampled_from(
     [
         *"run resume report theorems reproduce audit rollback --help --version -- - . /etc/passwd é ñ/ü".split(),  # noqa: SIM905
@@ -59,7 +73,7 @@ def everything_below(folder: Path) -> dict[str, bytes]:
 
 
 @given(arguments=ARGUMENTS)
-@settings(parent=FUZZ, max_examples=300)
+@settings(parent=FUZZ, max_examples=EXAMPLES["command_lines"])
 def test_command_lines(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Valid ones stop before any training."""
     work = tmp_path / "work"
@@ -78,7 +92,7 @@ def test_command_lines(arguments: list[str], tmp_path: Path, monkeypatch: pytest
 
 
 @given(data=st.data())
-@settings(parent=FUZZ, max_examples=150)
+@settings(parent=FUZZ, max_examples=EXAMPLES["configs"])
 def test_configs(data: st.DataObject) -> None:
     """A valid config with any one value replaced, or any JSON at all."""
     plain: Any = to_json(RunConfig())
@@ -96,7 +110,7 @@ def test_configs(data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(parent=FUZZ, max_examples=60)
+@settings(parent=FUZZ, max_examples=EXAMPLES["results_given_to_report"])
 def test_results_given_to_report(data: st.DataObject, smoke: Path, tmp_path: Path) -> None:
     """A run's results with any value replaced: a report, or one line."""
     run = tmp_path / smoke.name
@@ -139,7 +153,7 @@ def mutated(data: st.DataObject, good: bytes) -> bytes:
 
 
 @given(data=st.data())
-@settings(parent=FUZZ, max_examples=200)
+@settings(parent=FUZZ, max_examples=EXAMPLES["safetensors"])
 def test_safetensors(data: st.DataObject, tmp_path: Path) -> None:
     """Bring-your-own-model functions, the audit's reader, and the package's own checkpoints."""
     file, own = tmp_path / "file.safetensors", tmp_path / "own.safetensors"

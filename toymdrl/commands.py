@@ -33,7 +33,8 @@ from toymdrl.runs.progress import Terminal
 from toymdrl.runs.results import RunError
 from toymdrl.study.asking import reproduce
 from toymdrl.study.compare import compare
-from toymdrl.theorems import check, lines, markdown
+from toymdrl.theorems.check import check
+from toymdrl.theorems.page import lines, markdown
 
 BAD_ARGUMENTS = (ConfigError, RunError, CorruptFile, CheckpointError)
 """Errors of what was asked for: nothing was done."""
@@ -64,6 +65,7 @@ def _carry_out(run: RunDirectory, quiet: bool, analysis: bool) -> None:
         if all(run.has(stage) for stage in plan):
             print("everything is trained already")
         analyses = WORK if analysis and headline(run.config) else {}
+        # The bar counts the analyses only where there is something to analyse.
         with Terminal(plan, quiet=quiet, analyses=analyses) as terminal:
             train(run, plan, terminal)
             explanation = explain(run, terminal) if analysis else None

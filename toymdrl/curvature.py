@@ -12,7 +12,7 @@ On a GPU the products of a `FixedLoss` are replays of the second way.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -57,6 +57,17 @@ SMALLEST_KRYLOV_SPACE = 10
 """Lanczos vectors for the smallest problems; twice the pairs for others."""
 
 
+class Operator(Protocol):
+    """A symmetric matrix of the module's coordinates, known by its products."""
+
+    module: nn.Module
+    size: int
+    """Coordinates."""
+
+    def __matmul__(self, vector: Tensor) -> Tensor:
+        """The product with a vector (coordinates,), or with each column of a block (coordinates, vectors)."""
+
+
 class Hessian:
     """The Hessian of a loss at the parameters that the module has now, as an operator on flat vectors.
 
@@ -80,6 +91,7 @@ class Hessian:
         self.size = sum(parameter.numel() for parameter in trainable_parameters(module))
         self._loss = loss
         self._recorded = loss.recorded(module) if isinstance(loss, FixedLoss) else None
+        # A recording keeps its own memory; a graph beside it would only double that.
         keep_graph = keep_graph and not self._recorded
         self._graph = [gradient_of(p, module, create_graph=True) for p in parts(loss, module)] if keep_graph else None
 
@@ -106,6 +118,7 @@ class Hessian:
         if self._graph is None:
             return product_in_chunks(self.module, self._loss, vector)
         total = torch.zeros_like(vector)
+        # A part that is linear in the parameters has a gradient without graph, and no curvature.
         for each in self._graph:
             if each.requires_grad:
                 total += second(each @ vector, self.module, retain_graph=True)
@@ -125,7 +138,7 @@ class Eigenpairs:
 
 
 def top_eigenpairs(
-    hessian: Hessian, pairs: int, *, tolerance: float = 1e-3, which: Literal["LM", "SA"] = "LM"
+    hessian: Operator, pairs: int, *, tolerance: float = 1e-3, which: Literal["LM", "SA"] = "LM"
 ) -> Eigenpairs:
     """The `pairs` eigenpairs of largest |eigenvalue|, by Lanczos from a fixed start vector.
 
@@ -160,9 +173,12 @@ def top_eigenpairs(
         ours = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1), dtype=dtype)).to(weight)
         return (hessian @ ours).cpu().numpy().astype(dtype)
 
+    # ARPACK works on the CPU, in numpy: vectors go there and back, products stay here.
     operator = LinearOperator((hessian.size, hessian.size), matvec=product, dtype=dtype)
+    # A fixed start: the same loss gives the same eigenpairs, to the last bit.
     start = np.random.default_rng(0).standard_normal(hessian.size).astype(dtype)
     find: Any = eigsh  # the stubs know no operator that it takes
+    # ARPACK's own choice, but never more vectors than there are coordinates.
     space = min(hessian.size, max(2 * pairs + 1, SMALLEST_KRYLOV_SPACE))
     values, vectors = find(operator, k=pairs, which=which, v0=start, tol=tolerance, ncv=space)
     order = np.argsort(-np.abs(values))
@@ -171,7 +187,7 @@ def top_eigenpairs(
     return Eigenpairs(values[order].astype(np.float64), torch.from_numpy(basis.astype(dtype)).to(weight), spent)
 
 
-def residuals(hessian: Hessian, pairs: Eigenpairs) -> np.ndarray:
+def residuals(hessian: Operator, pairs: Eigenpairs) -> np.ndarray:
     """||H v - lambda v|| of each pair, (pairs,), for one product a pair."""
     errors = [
         float((hessian @ vector - value * vector).norm())
@@ -182,6 +198,7 @@ def residuals(hessian: Hessian, pairs: Eigenpairs) -> np.ndarray:
 
 def path_quadrature(nodes: int, power: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """Gauss points s in (0, 1) and shares, summing to 1, for the weight (1 - s)^power: exact to degree 2 nodes - 1."""
+    # On (-1, 1) with the weight (1 - x)^power: moved to (0, 1).
     points, shares = roots_jacobi(nodes, power, 0)
     return (points + 1) / 2, shares / shares.sum()
 
@@ -197,7 +214,8 @@ class SegmentHessian:
         self, module: nn.Module, loss: Loss, start: Tensor, step: Tensor, *, nodes: int = 4, power: int = 1
     ) -> None:
         """Average over the points of `path_quadrature`; memory of one chunk of the loss."""
-        self._module, self._loss = module, loss
+        self.module, self._loss = module, loss
+        self.size = len(step)
         points, self._shares = path_quadrature(nodes, power)
         self._places = [start + float(s) * step for s in points]
 
@@ -205,8 +223,8 @@ class SegmentHessian:
         """H v, (coordinates,); for a block (coordinates, vectors) each column's."""
         total = torch.zeros_like(vector)
         for place, share in zip(self._places, self._shares, strict=True):
-            with at_parameters(self._module, place):
-                total += float(share) * (Hessian(self._module, self._loss, keep_graph=False) @ vector)
+            with at_parameters(self.module, place):
+                total += float(share) * (Hessian(self.module, self._loss, keep_graph=False) @ vector)
         return total
 
 
@@ -251,6 +269,7 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
     """
     total, samples = torch.zeros_like(read_parameters(module)), 0
     for logp in parts(logprobs, module):
+        # One sample at a time: a square of a mean is not the mean of squares.
         total += gradient_of(logp, module).square()
         samples += 1
     return total / samples

@@ -89,6 +89,7 @@ class _Recorded:
 
     def product(self, vector: Tensor) -> Tensor:
         """H v, (coordinates,)."""
+        # A recording reads this memory: the vector must come to it.
         self._vector.copy_(vector)
         return self._product().clone()
 
@@ -111,6 +112,7 @@ def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
     """
     if not callable(loss):
         raise CurvatureError("the loss must be a function of the module: lambda module: …")
+    # One scalar or many: whoever asks sees parts.
     value = loss(module)
     yield from (value,) if isinstance(value, Tensor) else value
 
@@ -149,6 +151,7 @@ def gradient_of(part: Tensor, module: nn.Module, *, create_graph: bool = False) 
     if not part.requires_grad:
         raise CurvatureError(advice)
     parameters = trainable_parameters(module)
+    # Some parameters may not enter this part: their slope is zero, unless none enters.
     pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
     if all(piece is None for piece in pieces):
         raise CurvatureError(advice)
@@ -166,6 +169,7 @@ def second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
             slope, trainable_parameters(module), retain_graph=retain_graph, materialize_grads=True
         )
     except RuntimeError as error:
+        # The kept graph remembers which values it was built of.
         if "inplace operation" in str(error):
             raise CurvatureError("the parameters have changed since; make a new Hessian where they are now") from error
         if "derivative" not in str(error):

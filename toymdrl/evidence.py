@@ -55,6 +55,7 @@ def sign_flip(differences: Sequence[float]) -> float:
         return float("nan")
     if not drawn.any():
         return 1.0
+    # scipy tries all sign choices if there are no more than this, and as many random ones otherwise.
     choices = 2 ** min(len(drawn), MOST_EXACT)
     generator = np.random.default_rng(0)
     found = stats.permutation_test(
@@ -87,6 +88,7 @@ def cell(text: str) -> str:
 def holm(tests: Mapping[str, float]) -> dict[str, float]:
     """P values adjusted for how many there are (Holm 1979), by name."""
     adjusted, least = {}, 0.0
+    # From the smallest p on; an adjusted p is never below the one before it.
     for rank, (name, p) in enumerate(sorted(tests.items(), key=lambda item: item[1])):
         least = max(least, min(1.0, (len(tests) - rank) * p))
         adjusted[name] = least
@@ -129,6 +131,7 @@ class Rule:
     def judge(self, rows: Sequence[Row]) -> Verdict:
         """Met if the interval (or every seed) is inside the band; not met if it is outside; else open."""
         values = [float(row[self.key]) for row in rows]
+        # A number that is missing decides nothing, in either direction.
         if not np.isfinite(values).all():
             return "open"
         if self.every:
@@ -147,6 +150,7 @@ class Rule:
             return None
         values = [float(row[self.key]) for row in pilot]
         mean, spread = float(np.mean(values)), max(float(np.std(values, ddof=1)), 1e-12)
+        # The interval misses an end of the band if the t statistic about it stays below this.
         bar = float(stats.t.ppf(0.975, seeds - 1))
         fails = 0.0
         for end in (mean - self.above, self.below - mean):

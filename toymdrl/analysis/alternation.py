@@ -63,14 +63,17 @@ class Alternation:
 
 def pareto_measure(gradients: Tensor) -> float:
     """min over the simplex of ||sum_i lambda_i g_i||, from rows g_i, (domains, coordinates)."""
+    # The norm needs the gradients' inner products alone: a matrix of domains by domains.
     gram = (gradients.double() @ gradients.double().T).cpu().numpy()
     count = len(gram)
+    # To numbers around 1, whatever the loss's unit, so that the penalty below is heavy and not too heavy.
     scale = float(np.trace(gram)) / count or 1.0
     # ||R w||^2 with R^T R = gram, plus a heavy penalty for weights that do not sum to 1: a non-negative least squares.
     values, vectors = np.linalg.eigh(gram / scale)
     root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
     system = np.vstack([root, np.full((1, count), 1e4)])
     weights, _ = nnls(system, np.append(np.zeros(count), 1e4))
+    # The penalty leaves a sum of 1 up to its rounding.
     weights = weights / weights.sum()
     return float(np.sqrt(max(weights @ gram @ weights, 0.0)))
 
@@ -106,17 +109,21 @@ def measure(
     gradients, products, sizes = [], [], []
     with at_parameters(module, start):
         gradients = [gradient(module, losses[name]) for name in order]
+        # One graph at a time: each is as large as all of its domain's prompts.
         for name in order:
             hessian = Hessian(module, losses[name])
             products.append([hessian @ g for g in gradients])
+            # 5 % is enough for a step size.
             sizes.append(abs(float(top_eigenpairs(hessian, 1, tolerance=0.05).values[0])))
     smooth, weight = max(sizes), 1 / count
+    # T8 wants steps below 1 / smooth; this is the largest such cycle, so the bound is put to the test.
     alpha = 1 / smooth
     mean = torch.stack(gradients).mean(dim=0)
     # T8(b): forward minus reversed is alpha^2 times the sum over j < i of w_i w_j (H_i g_j - H_j g_i).
     bracket = torch.stack([products[i][j] - products[j][i] for j, i in combinations(range(count), 2)]).sum(dim=0)
     predicted = alpha**2 * weight**2 * bracket
 
+    # What is told of the path is scored on prompts that no step has used.
     def losses_at(theta: Tensor) -> list[float]:
         with at_parameters(module, theta):
             return [value(module, (unseen or losses)[name]) for name in order]

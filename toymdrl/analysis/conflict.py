@@ -75,6 +75,7 @@ def project(basis: Tensor, vector: Tensor) -> Tensor:
 
 def random_basis(like: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Orthonormal columns spanning a uniformly random subspace, (coordinates of `like`, size), in its dtype."""
+    # On the CPU: a seed draws the same subspace on every device.
     normal = torch.randn(len(like), size, generator=generator, dtype=like.dtype)
     return torch.linalg.qr(normal.to(like.device))[0]
 
@@ -86,6 +87,7 @@ def overlap(one: Tensor, two: Tensor) -> float:
 
 def _split(pairs: Eigenpairs, delta: Tensor, size: int) -> tuple[float, float]:
     """Quadratic form of the first eigenpairs, from positive and from negative eigenvalues."""
+    # In the eigenbasis the quadratic form is a sum over pairs: eigenvalue times squared component, over two.
     held = pairs.values[:size] * (pairs.vectors[:, :size].T @ delta).double().cpu().numpy() ** 2 / 2
     return float(held[held > 0].sum()), float(held[held < 0].sum())
 
@@ -128,6 +130,7 @@ def measure(
 
     with at_parameters(module, start):
         before = value(module, loss)
+    # The damage that all removals are measured against.
     whole = damage(delta)
 
     def undone(rest: Tensor) -> float:
@@ -144,10 +147,12 @@ def measure(
     bases = [random_basis(delta, sizes[-1], generator) for _ in range(RANDOM_SUBSPACES)]
     for size in sizes:
         top = removal("top", pairs.vectors[:, :size])
+        # As long a piece taken out, but along the update itself: what any shortening would do.
         shrunk = undone((1 - top.norm_share**0.5) * delta)
         removals += [top, Removal("shrink", size, top.norm_share, shrunk)]
         removals += [removal("random", basis[:, :size]) for basis in bases]
         removals += [removal(name, basis[:, :size]) for name, basis in others.items() if size <= basis.shape[1]]
+    # Along the path the largest subspace alone is followed: two lines in the figure.
     rest = delta - project(pairs.vectors[:, : sizes[-1]], delta)
     split = [_split(pairs, delta, size) for size in sizes]
     return Conflict(

@@ -162,11 +162,13 @@ def taylor(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor) -> Taylo
     with at_parameters(module, start):
         hessian = Hessian(module, loss)
         g, bent = hessian.gradient, hessian @ delta
+        # This one stands in a bound, so it must be close.
         most = float(abs(top_eigenpairs(hessian, 1, tolerance=0.01).values[0]))
         level = value(module, loss)
         del hessian  # the graph is large
     with at_parameters(module, start + delta):
         end, after = gradient(module, loss), value(module, loss)
+    # Before and behind the start: T12 mirrors the update.
     rho, rho_along = _drift(module, loss, start, delta, bent, PLACES)
     return Taylor(
         norm=float(delta.norm()),
@@ -200,6 +202,7 @@ def localised(
         bent, image = hessian @ delta, hessian @ basis
         least = float(top_eigenpairs(hessian, 1, tolerance=0.1, which="SA").values[0])
         del hessian
+    # P delta, and H P delta from the basis' images: no further product.
     within = basis @ (basis.T @ delta)
     bent_within = image @ (basis.T @ delta)
     beyond, bent_beyond = delta - within, bent - bent_within
@@ -232,6 +235,7 @@ def collateral(module: nn.Module, loss: Loss, start: Tensor, u: Tensor, basis: T
         largest = float(abs(top_eigenpairs(hessian, 1, tolerance=0.05).values[0]))
         level = value(module, loss)
         del hessian
+    # P H P in the subspace's own coordinates; what is left of the image leaks out of it.
     inner = basis.T @ image
     constants = {
         "slope_in": float((basis.T @ g).norm()),
@@ -275,6 +279,7 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
         hessian = Hessian(module, loss)
         g, bent_m, bent_n = hessian.gradient, hessian @ m, hessian @ n
         # T14(d) is about g = 0: what the gradient adds to the refresh step is part of what it misses.
+        # T14(d)'s curvature term compares two points a step apart.
         v = (bent_m + bent_n) * kept
         bent = float(v @ (hessian @ v) - bent_n @ (hessian @ bent_n))
         level = value(module, loss)
@@ -283,10 +288,12 @@ def undone(module: nn.Module, loss: Loss, start: Tensor, delta: Tensor, m: Tenso
         slope = gradient(module, loss)
         bent_end = float(m @ (Hessian(module, loss, keep_graph=False) @ m))
         after = value(module, loss)
+    # T7(c): how far back along m the slope and curvature at the end say to go.
     pull = float(slope @ m)
     damped = float(damped_share(pull, bent_end))
     with at_parameters(module, start + n):
         refreshed_last = n - alpha * gradient(module, loss)
+    # First the step, then the coordinates put back; above, the other way round.
     rolled_last = (delta - alpha * slope) * kept
     one, other = (_value(module, loss, start + e) - level for e in (rolled_last, refreshed_last))
     across, along = float((bent_n * ~kept) @ bent_n), float((bent_n * kept) @ bent_m)
@@ -326,5 +333,6 @@ def joint(module: nn.Module, losses: Mapping[str, Loss], harmed: str, start: Ten
         return sum(_value(module, loss, start - step * g) for loss in losses.values())
 
     before = sums(0.0)
+    # Where the step always helps, or never, there is no place to try.
     finite = limit if 0 < limit < float("inf") else 0.0
     return Joint(limit=limit, below=sums(finite / 2) - before, above=sums(2 * finite) - before)

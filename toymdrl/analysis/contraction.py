@@ -102,6 +102,7 @@ def polish(module: nn.Module, loss: Loss, iterations: int) -> None:
 
     def closure() -> float:
         optimiser.zero_grad()
+        # In parts, as everywhere: the whole graph at once may not fit.
         total = 0.0
         for part in parts(loss, module):
             part.backward()
@@ -135,12 +136,14 @@ def _met(
     """T5's constants along each e_t; `changes` are those of the gradient, grad L(theta_t) - grad L(theta*)."""
     mu, leaked, leak_back, nu = [], [], [], []
     for e, change in zip(errors, changes, strict=True):
+        # What of the error is inside S, and what is outside.
         within = basis @ (basis.T @ e)
         beyond = e - within
         bent_within = SegmentHessian(module, loss, star, e, nodes=NODES, power=0) @ within
         # The change is the averaged Hessian times e_t: the rest of it, quadrature error included, is the leak.
         bent_beyond = change - bent_within
         held, leak = basis @ (basis.T @ bent_within), basis @ (basis.T @ bent_beyond)
+        # The rate at which this step shrinks this error: exact for it, and larger than the least curvature.
         mu.append((1 - float((within - alpha * held).norm() / within.norm())) / alpha)
         leaked.append(float(leak.norm()))
         leak_back.append(float((bent_within - held).norm() / within.norm()))
@@ -165,6 +168,7 @@ def _drift(
             beyond = e - basis @ (basis.T @ e)
             bent, bent_beyond = hessian @ e, hessian @ beyond
             h_perp = max(h_perp, abs(float(beyond @ bent_beyond)) / float(beyond.norm()) ** 2)
+            # What Taylor's second order leaves of the loss is what rho must account for.
             rest = lost - float(g @ e) - float(e @ bent) / 2
             rho = max(rho, 6 * abs(rest) / float(e.norm()) ** 3)
     return h_perp, rho
@@ -196,6 +200,7 @@ def measure(
         later: name of the update.
     """
     with at_parameters(module, checkpoint):
+        # The theory displaces a minimum; a checkpoint is only near one.
         before = float(gradient(module, loss).norm())
         polish(module, loss, iterations)
         star = read_parameters(module)
@@ -209,6 +214,7 @@ def measure(
         image = hessian @ basis
         g = hessian.gradient
         del hessian  # the graph is large
+    # H on S as a small symmetric matrix: its ends are mu and the upper curvature.
     inner = (basis.T @ image).double().cpu().numpy()
     eigenvalues = np.linalg.eigvalsh((inner + inner.T) / 2)
     mu, upper = float(eigenvalues[0]), float(eigenvalues[-1])
@@ -218,21 +224,25 @@ def measure(
     # Half of the largest step that T5 admits, for the steeper end: a displacement this large may meet more curvature.
     alpha = 1 / (mu + max(upper, start))
 
+    # The refresh: exact gradient descent from the displaced minimum; errors are distances from it.
     errors, slopes, losses = [delta], [], []
     for _ in range(steps + 1):
         with at_parameters(module, star + errors[-1]):
             losses.append(value(module, loss) - level)
             slopes.append(gradient(module, loss))
         errors.append(errors[-1] - alpha * slopes[-1])
+    # One step more was taken than is told.
     errors.pop()
 
     inside = [float((basis.T @ e).norm()) for e in errors]
     outside = [float((e - basis @ (basis.T @ e)).norm()) for e in errors]
     slope_in, slope_out = float((basis.T @ g).norm()), float((g - basis @ (basis.T @ g)).norm())
     met = _met(module, loss, star, errors[:-1], [slope - g for slope in slopes[:-1]], basis, alpha)
+    # T5(a) step by step, each with the curvature and the leak met in that step.
     directional = [inside[0]]
     for curvature, leaked in zip(met.mu, met.leaked, strict=True):
         directional.append(float(refresh_step(directional[-1], alpha, curvature, leaked, slope_in, 0.0)))
+    # T5(b) and (c) with the worst of the whole way.
     least, leak_met = min(met.mu), max(norm / size for norm, size in zip(met.leaked, outside, strict=False))
     p, q = refresh_path(
         inside[0],

@@ -74,6 +74,7 @@ def cosine(x: Tensor, y: Tensor) -> float:
 
 def dilute(one: str, other: str, x: Tensor, y: Tensor, basis: Tensor) -> Dilution:
     """Split a cosine into what is inside the span of orthonormal columns and what is outside."""
+    # Orthonormal columns: the projection needs no solve.
     px, py = basis @ (basis.T @ x), basis @ (basis.T @ y)
     return Dilution(
         one=one,
@@ -111,14 +112,17 @@ def measure(
     at_harmed: dict[str, Tensor] = {}
     for where, place in places.items():
         with at_parameters(module, place):
+            # On prompts that no training saw, as all losses here are.
             gradients = {name: gradient(module, loss) for name, loss in losses.items()}
         found += [Cosine(where, a, b, cosine(gradients[a], gradients[b])) for a, b in combinations(losses, 2)]
+        # The subspace is this domain's at its own checkpoint: only there do inside and outside mean anything.
         if where == harmed:
             at_harmed = gradients
     slope = at_harmed[harmed]
     vectors = {f"gradient of {name}": each for name, each in at_harmed.items() if name != harmed}
     vectors |= {f"update of {name}": each for name, each in updates.items()}
     dilution = [dilute(f"gradient of {harmed}", name, slope, each, basis) for name, each in vectors.items()]
+    # Edits start at the base, gradients at the checkpoint: each is compared with its own kind.
     others = (name for name in edits if name != harmed)
     dilution += [dilute(f"edit of {harmed}", f"edit of {name}", edits[harmed], edits[name], basis) for name in others]
     return Cosines(

@@ -111,6 +111,7 @@ def decompose_damage(
         before = value(module, loss)
         slope = gradient(module, loss)
     none = ROUNDING * max(1.0, abs(before))
+    # The second order of each update, at the start, where T1 and T2 take it.
     bent = {name: _curvature_along(module, loss, start, delta) for name, delta in updates.items()}
     found = []
     for name, delta in updates.items():
@@ -121,6 +122,7 @@ def decompose_damage(
         with at_parameters(module, start + delta):
             end = gradient(module, loss)
         norm, first = float(delta.norm()), float(slope @ delta)
+        # The curvature on the way, at few points or more, until first order plus its average is the damage.
         for count in NODES:
             nodes, shares = path_quadrature(count)
             curvatures = [_curvature_along(module, loss, start + float(s) * delta, delta) for s in nodes]
@@ -144,6 +146,7 @@ def decompose_damage(
                 nodes=(0.0, *(float(s) for s in nodes)),
                 curvatures=(bent[name], *curvatures),
                 remainder=remainder,
+                # A certificate is about harm by curvature: where there is none, there is nothing to certify.
                 eta=eta if np.isfinite(eta) and bent[name] / 2 > none else None,
             )
         )

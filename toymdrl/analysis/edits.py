@@ -74,6 +74,7 @@ class Edits:
 
 def jaccard(one: Tensor, other: Tensor) -> float:
     """|intersection| / |union| of two sets given as boolean masks."""
+    # Two empty sets share nothing.
     union = (one | other).sum()
     return float((one & other).sum() / union) if union else 0.0
 
@@ -108,12 +109,15 @@ def measure_edit(name: str, before: Tensor, after: Tensor) -> Edit:
     """
     delta = after - before
     moved, size = delta.abs(), before.abs()
+    # A weight of zero moves by any share: by the smallest normal number instead.
     relative = moved / size.clamp(min=torch.finfo(size.dtype).tiny)
     unchanged, drift, lost = {}, {}, {}
     for kind, (dtype, mantissa) in FORMATS.items():
+        # Training in float32, stored in the format: is the stored number another one?
         stored = before.to(dtype).to(before.dtype)
         unchanged[kind] = float((stored == after.to(dtype).to(before.dtype)).double().mean())
         normal = stored.abs() >= torch.finfo(dtype).tiny  # T10 is about normal numbers of the format
+        # T10(a): a change below this share of the format's spacing is rounded away.
         margin = lost_below(stored[normal].double().cpu().numpy(), delta[normal].cpu().numpy(), mantissa)
         ratio = moved[normal].double().cpu().numpy() / margin
         drift[kind], lost[kind] = float(np.median(ratio)), float(np.mean(ratio < 1))

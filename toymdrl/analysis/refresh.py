@@ -64,12 +64,14 @@ def _step(
     scores: Mapping[str, float],
     was: Mapping[str, float],
 ) -> Step:
+    # Where it is from the harmed domain's checkpoint, and what the refresh has moved.
     e, u = now - own, now - before
     within = float((basis.T @ e).norm())
     moved = float(u.norm())
     return Step(
         steps=steps,
         inside=within,
+        # By Pythagoras, and never below zero for rounding.
         outside=max(float(e.norm()) ** 2 - within**2, 0.0) ** 0.5,
         moved_share=(float((basis.T @ u).norm()) / moved) ** 2 if moved else 0.0,
         gains={name: scores[name] - was[name] for name in scores},

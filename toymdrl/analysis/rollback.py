@@ -88,8 +88,11 @@ def restricted(delta: Tensor, indices: Tensor) -> Tensor:
 
 def _random_sets(delta: Tensor, count: int, norm: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Changed coordinates drawn at random: `count` of them, and as many as reach a norm."""
+    # Putting a coordinate back that never moved would be no rollback.
     eligible = delta.nonzero().squeeze(1)
+    # On the CPU: a seed draws the same sets on every device.
     shuffled = eligible[torch.randperm(len(eligible), generator=generator).to(delta.device)]
+    # How many it takes to remove as much length: a fair control for scores that favour large changes.
     enough = int((delta[shuffled].square().cumsum(0) < norm**2).sum()) + 1
     return restricted(delta, shuffled[:count]), restricted(delta, shuffled[:enough])
 
@@ -149,6 +152,7 @@ def measure(
         with at_parameters(module, where):
             return {name: value(module, loss) for name, loss in names.items()}
 
+    # The damage that all trials are measured against.
     before, after = scores(start, {earlier: losses[earlier]})[earlier], scores(end, losses)
     damage, untuned = after[earlier] - before, scores(end, tuning)
 
@@ -162,6 +166,7 @@ def measure(
         recovered = share_undone(after[earlier] - now[earlier], damage, before)
         return Trial(method, budget, float(part.norm() / delta.norm()) ** 2, recovered, changes, tuned)
 
+    # T7: coordinate i takes delta_i (H delta)_i of twice the quadratic form.
     terms = delta * product
     rankings = {
         CURVATURE: terms.abs(),
@@ -172,6 +177,7 @@ def measure(
     trials = []
     parts: dict[float, Tensor] = {}
     for budget in BUDGETS:
+        # Every score at this budget, then controls of as many coordinates and of as much length.
         count = max(1, int(budget * total))
         for method, ranking in rankings.items():
             part = restricted(delta, top_coordinates(ranking, count))
@@ -183,6 +189,7 @@ def measure(
             alike, as_long = _random_sets(delta, count, norm, generator)
             trials += [trial(RANDOM, budget, alike), trial(EQUAL_NORM, budget, as_long)]
         trials.append(trial(SHRINK, budget, delta * (norm / float(delta.norm())), everywhere=True))
+        # Below one neuron's worth of coordinates there is nothing to put back.
         if neurons is not None and count >= neurons.shape[1]:
             trials.append(trial(NEURONS, budget, _by_neuron(terms.abs(), neurons, delta, budget)))
     for budget, part in _damped(module, fit, end, parts).items():

@@ -78,6 +78,7 @@ class Routes:
 
 
 def _spearman(one: list[float], other: list[float]) -> float | None:
+    # Two points are always in order, and equal values are in none.
     if len(one) < 3 or len(set(one)) == 1 or len(set(other)) == 1:
         return None
     return float(spearmanr(one, other).statistic)
@@ -98,6 +99,7 @@ def activity(module: nn.Module, forward: Callable[[nn.Module], object]) -> Tenso
 
         return hook
 
+    # What enters an MLP's down projection are its neurons' activations.
     downs = [(name, part) for name, part in module.named_modules() if name.rsplit(".")[-1] in ("down", "down_proj")]
     handles = [part.register_forward_pre_hook(watch(name)) for name, part in downs]
     try:
@@ -142,15 +144,18 @@ def measure(
     for a in losses:
         with at_parameters(module, base):
             hessian = Hessian(module, losses[a])
+            # All that A's Hessian is asked is asked while its graph is there.
             slope, bent = hessian.gradient, hessian @ edits[a]
             forms = {}
             for b in (name for name in losses if name != a):
                 part = torch.zeros_like(base)
                 both = neurons[routes[a] & routes[b]].flatten()
+                # B's update on the neurons that both use, and nothing elsewhere.
                 part[both] = edits[b][both]
                 forms[b] = [float(each @ (hessian @ each)) / 2 for each in (part, edits[b])]
             del hessian  # the graph is large
         alone = losses_at(a, {"base": base} | {b: base + edits[b] for b in losses})
+        # Both updates on the base: what they do beyond the sum of each alone is the interaction.
         together = losses_at(a, {b: base + edits[a] + edits[b] for b in losses if b != a})
         for b in together:
             both = neurons[routes[a] & routes[b]].flatten()

@@ -30,23 +30,38 @@ from toymdrl.parameters import MLP_WEIGHT
 _LAYER = re.compile(r"(?P<stack>.*?\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
 REST = "rest"
 """What belongs to no layer: embeddings, the last norm, the head."""
-STORED = "as stored"
+WHOLE = ""
+"""Stands for the whole model where a layer would be named."""
+STORED, BY_THE_PAPER = "as stored", "the paper's thresholds"
+"""Ways to count a weight as unchanged that are no number format."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Edit:
     """What one training changed, of a layer or of the model."""
 
+    weights: int
+    squared: float
+    """||delta||^2."""
+    base_squared: float
+    """||base||^2."""
+    unchanged: dict[str, float]
+    """Share of weights that are unchanged: as stored, by the paper's thresholds, stored in a coarser format."""
+    below: list[float]
+    """Share of weights with a relative change below each of THRESHOLDS."""
+
+
+@dataclass
+class _Counts:
+    """The same under way, chunk by chunk: numbers of weights instead of shares."""
+
     weights: int = 0
     squared: float = 0.0
-    """||delta||^2."""
     base_squared: float = 0.0
     unchanged: dict[str, float] = field(default_factory=dict)
-    """Weights, later shares, that are unchanged: as stored, by the paper's thresholds, stored in a coarser format."""
     below: list[float] = field(default_factory=lambda: [0.0] * len(THRESHOLDS))
-    """Weights, later shares, with a relative change below each of THRESHOLDS."""
 
-    def add(self, other: "Edit") -> None:
+    def add(self, other: "_Counts") -> None:
         """Count another part's weights in."""
         self.weights += other.weights
         self.squared += other.squared
@@ -55,8 +70,8 @@ class Edit:
             self.unchanged[key] = self.unchanged.get(key, 0.0) + count
         self.below = [a + b for a, b in zip(self.below, other.below, strict=True)]
 
-    def shares(self) -> "Edit":
-        """The same with shares instead of counts."""
+    def edit(self) -> Edit:
+        """As shares."""
         whole = max(1, self.weights)
         unchanged = {key: count / whole for key, count in self.unchanged.items()}
         below = [count / whole for count in self.below]
@@ -78,7 +93,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Audit:
-    """Everything, by layer; "" is the whole model."""
+    """Everything, by layer; WHOLE is the model."""
 
     edits: dict[str, dict[str, Edit]]
     """By training, then layer."""
@@ -97,15 +112,16 @@ def layers_of(names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def _edit(before: Tensor, after: Tensor) -> Edit:
+def _counts(before: Tensor, after: Tensor) -> _Counts:
     """Counts over a chunk of weights as they are stored, (weights,) each."""
+    # Differences of bfloat16 weights would be rounded in bfloat16.
     precise = torch.float64 if torch.float64 in (before.dtype, after.dtype) else torch.float32
     one, two = before.to(precise), after.to(precise)
     moved, size = (two - one).abs(), one.abs()
     relative = moved / size.clamp(min=torch.finfo(precise).tiny)
-    found = Edit(len(one), float(moved.double().square().sum()), float(size.double().square().sum()))
+    found = _Counts(len(one), float(moved.double().square().sum()), float(size.double().square().sum()))
     found.unchanged[STORED] = float((one == two).sum())
-    found.unchanged["the paper's thresholds"] = float(((moved < PAPER_ABSOLUTE) & (relative < PAPER_RELATIVE)).sum())
+    found.unchanged[BY_THE_PAPER] = float(((moved < PAPER_ABSOLUTE) & (relative < PAPER_RELATIVE)).sum())
     for name, (dtype, _) in FORMATS.items():
         found.unchanged[name] = float((one.to(dtype).to(precise) == two.to(dtype).to(precise)).sum())
     found.below = [float((relative < threshold).sum()) for threshold in THRESHOLDS]
@@ -129,19 +145,20 @@ class _Neurons:
         rows = delta.double().square().view(-1, place.row)
         count = place.shape[1] if found["part"] == "down" else place.shape[0]
         total = self._by_mlp.setdefault(found["mlp"], {}).setdefault(name, np.zeros(count))
+        # A neuron is a row of gate and of up, and a column of down.
         if found["part"] == "down":
             total += rows.sum(dim=0).numpy()
         else:
             total[part.start // place.row : part.stop // place.row] += rows.sum(dim=1).numpy()
 
     def top(self) -> dict[str, Tensor]:
-        """Which neurons are among the most changed of the model, by layer; "" holds all."""
+        """Which neurons are among the most changed of the model, by layer; WHOLE holds all."""
         whole = {mlp: total for mlp, parts in self._by_mlp.items() if (total := _of_neurons(parts)) is not None}
         if not whole:
             return {}
         mask = top_mask(torch.from_numpy(np.concatenate(list(whole.values()))), TOP)
         pieces = dict(zip(whole, mask.split([len(each) for each in whole.values()]), strict=True))
-        found = {"": mask}
+        found = {WHOLE: mask}
         for name, piece in pieces.items():
             layer = self._layers[name]
             found[layer] = torch.cat([found[layer], piece]) if layer in found else piece
@@ -193,12 +210,13 @@ def audit_checkpoints(
     if not names:
         raise CheckpointError(f"nothing to compare {base} with; give one checkpoint or more that were trained from it")
     first, *rest = alike([base, *others.values()])
-    edits: dict[str, dict[str, Edit]] = {name: {"": Edit()} for name in names}
-    dots: dict[tuple[str, str], dict[str, np.ndarray]] = {pair: {"": np.zeros(2)} for pair in combinations(names, 2)}
+    counts: dict[str, dict[str, _Counts]] = {name: {WHOLE: _Counts()} for name in names}
+    dots: dict[tuple[str, str], dict[str, np.ndarray]] = {pair: {WHOLE: np.zeros(2)} for pair in combinations(names, 2)}
     neurons, skipped = {name: _Neurons() for name in names}, []
     layers = layers_of(first)
     for tensor, place in first.items():
         also = [each[tensor] for each in rest]
+        # Integers and packed formats: position ids, quantised weights.
         if any(each.dtype not in DTYPES for each in (place, *also)):
             skipped.append(tensor)
             continue
@@ -208,34 +226,34 @@ def audit_checkpoints(
             deltas = {}
             for name, each in zip(names, also, strict=True):
                 after = each.read(part)
-                found = _edit(before, after)
+                found = _counts(before, after)
+                # A nan would make every number of the audit one.
                 if not np.isfinite(found.squared + found.base_squared):
                     raise CheckpointError(f"{tensor!r} of {base} or of {name} holds numbers that are not finite")
-                edits[name][""].add(found)
-                edits[name].setdefault(layer, Edit()).add(found)
+                counts[name][WHOLE].add(found)
+                counts[name].setdefault(layer, _Counts()).add(found)
                 deltas[name] = after.double() - before.double()
                 neurons[name].add(tensor, layer, place, part, deltas[name])
+            # The cosine needs the sum of products; what it would be by chance, the sum of their squares.
             for (one, two), by_layer in dots.items():
                 products = deltas[one] * deltas[two]
                 dot = np.array([float(products.sum()), float(products.square().sum())])
-                by_layer[""] = by_layer[""] + dot
+                by_layer[WHOLE] = by_layer[WHOLE] + dot
                 by_layer[layer] = by_layer.get(layer, np.zeros(2)) + dot
             progress(part.stop - part.start)
-    if not edits[names[0]][""].weights:
+    if not counts[names[0]][WHOLE].weights:
         raise CheckpointError(f"{base} holds no floating-point weights; give a checkpoint of a model")
     tops = {name: each.top() for name, each in neurons.items()}
-    pairs = {
-        (one, two): {
-            layer: _pair(edits[one][layer], edits[two][layer], dot, tops[one].get(layer), tops[two].get(layer))
-            for layer, dot in by_layer.items()
-        }
-        for (one, two), by_layer in dots.items()
-    }
-    return Audit(
-        {name: {layer: each.shares() for layer, each in by_layer.items()} for name, by_layer in edits.items()},
-        pairs,
-        tuple(skipped),
-    )
+    edits: dict[str, dict[str, Edit]] = {}
+    for name, of_layers in counts.items():
+        edits[name] = {layer: each.edit() for layer, each in of_layers.items()}
+    pairs: dict[tuple[str, str], dict[str, Pair]] = {}
+    for (one, two), sums in dots.items():
+        pairs[one, two] = {}
+        for layer, dot in sums.items():
+            top = tops[one].get(layer), tops[two].get(layer)
+            pairs[one, two][layer] = _pair(edits[one][layer], edits[two][layer], dot, *top)
+    return Audit(edits, pairs, tuple(skipped))
 
 
 def _pair(a: Edit, b: Edit, dot: np.ndarray, top_a: Tensor | None, top_b: Tensor | None) -> Pair:

@@ -52,6 +52,7 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> Non
     if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < total:
         raise ValueError(f"coordinates run from {int(chosen.min())} to {int(chosen.max())} of {total}")
     found, start = {}, 0
+    # The flat vector skips frozen parameters; so must the count.
     known = {id(parameter) for parameter in trainable_parameters(module)}
     for name, weight in module.named_parameters():
         if id(weight) not in known:
@@ -186,6 +187,7 @@ def roll_back(
             chosen += len(indices)
             file = written / new[name].file.name if after.is_dir() else written
             changed += _put_back(old[name], new[name], file, indices)
+        # To the disk before the folder gets its name: a power cut must not leave a checkpoint that looks whole.
         for file in written.iterdir() if after.is_dir() else [written]:
             with open(file, "r+b") as opened:
                 os.fsync(opened.fileno())

@@ -67,6 +67,7 @@ class Place:
 
     def chunks(self) -> Iterator[slice]:
         """Runs of whole rows of about CHUNK numbers, as slices of the flat tensor."""
+        # Whole rows, so that a neuron's row is never cut; an empty tensor has rows of no numbers.
         step = max(1, CHUNK // max(1, self.row)) * max(1, self.row)
         yield from (slice(at, min(at + step, self.size)) for at in range(0, self.size, step))
 
@@ -130,6 +131,7 @@ def _header(file: Path) -> dict[str, Place]:
         with open(file, "rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
             entries = json.loads(opened.read(length))
+        # Names and values of the writer's own, no tensor.
         entries.pop("__metadata__", None)
         return {
             name: Place(file, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
@@ -155,6 +157,7 @@ def places(path: Path | str) -> dict[str, Place]:
             if name in found:
                 raise CheckpointError(f"tensor {name!r} is in {found[name].file} and in {file}; give one checkpoint")
             found[name] = place
+    # An index may promise more than the shards hold: a half-finished download.
     for name, shard in _index(Path(path)).items():
         if name not in found:
             raise CheckpointError(f"{Path(path) / INDEX} has {name!r} in {shard}, which lacks it; copy the shard again")

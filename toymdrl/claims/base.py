@@ -22,6 +22,7 @@ class Explanation:
     """The results of a run's analyses, each found by its type: `explanation[Conflict]`."""
 
     def __init__(self, results: Sequence[Any]) -> None:
+        # A type names a result as no string could: a type checker knows what comes back.
         self._results = {type(each): each for each in results}
 
     def __getitem__(self, kind: type[R]) -> R:

@@ -95,6 +95,7 @@ class Controls:
 def subspace(outcome: Outcome) -> Measurement[Subspace, Controls]:
     """C8 in a run."""
     found = outcome.explained[Conflict]
+    # The rules say 32, the laptop preset's number of pairs; other presets have others.
     size = max(each.size for each in found.removals if each.what == "top")
     m = Subspace(
         directions=size,

@@ -56,6 +56,7 @@ class Closure:
 def second_order(outcome: Outcome) -> Measurement[SecondOrder, Closure]:
     """C7 in a run."""
     pairs, conflict = outcome.explained[Damage].pairs, outcome.explained[Conflict]
+    # The headline's pair: the harmed domain and all that came later.
     head = next(each for each in pairs if (each.earlier, each.later) == (conflict.earlier, conflict.later))
     worth = [pair for pair in pairs if pair.actual >= WORTH_EXPLAINING]
     m = SecondOrder(
@@ -75,6 +76,7 @@ def second_order(outcome: Outcome) -> Measurement[SecondOrder, Closure]:
         "actual": [pair.actual for pair in pairs],
         "rank": _rank([pair.predicted for pair in worth], actual),
         "rank_first": _rank([pair.first for pair in worth], actual),
+        # Ratios of small damages are noise: only pairs that are worth explaining count.
         "ratio": median(pair.predicted / pair.actual for pair in worth) if worth else 0.0,
         "second_larger": mean(abs(pair.second) > abs(pair.first) for pair in worth) if worth else 0.0,
         "closure": max((abs(pair.closure) / pair.actual for pair in worth), default=0.0),

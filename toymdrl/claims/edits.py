@@ -134,6 +134,7 @@ def figure(result: Edits) -> Figure:
             left.plot(THRESHOLDS, share, "-", color=colour(edit.domain), lw=2, label=domains.title(edit.domain))
         left.set(xscale="log", title="% of weights changed by less", xlabel="relative change", ylim=(-2, 102))
         left.legend(frameon=False, fontsize=8.5, loc="center left")
+        # Bars of one format side by side, a domain each, around the format's place.
         width = 0.8 / len(result.edits)
         for index, edit in enumerate(result.edits):
             places = np.arange(len(FORMATS)) + (index - (len(result.edits) - 1) / 2) * width

@@ -36,6 +36,7 @@ class AnalysisError(ArithmeticError):
 def topic_code(topic: Topic[Any]) -> str:
     """Checksum of the code that decides what an analysis finds, beside that of its subject."""
     module = Path(inspect.getfile(topic.kind))
+    # An analysis depends on its own file, on those beside it that it imports, and on how it is put to a run.
     files = sorted(each.relative_to(PACKAGE).as_posix() for each in {module, *imported_beside(module)})
     adaptor = code_of(Path(inspect.getfile(topic.measure)), [topic.measure.__name__])
     return hashlib.sha256(f"{source_digest(files)} {adaptor}".encode()).hexdigest()
@@ -109,6 +110,7 @@ def explain(run: RunDirectory, observer: Observer) -> Explanation | None:
     if head is None:
         return None
     subject = Subject.of(run, head)
+    # Every share below is of some change: without any, all would be divisions by zero.
     if not subject.delta.any() or not all(edit.any() for edit in subject.edits.values()):
         raise AnalysisError(
             f"training changed nothing; `toymdrl resume {run.path} --no-analysis` leaves the analysis out"

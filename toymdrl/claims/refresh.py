@@ -96,6 +96,7 @@ def repair(outcome: Outcome) -> Measurement[Repair, Elsewhere]:
         average_after=after.average,
         selectivity=selectivity,
     )
+    # Control: the same steps on each other domain, which were not about this one.
     elsewhere = []
     for domain in outcome.config.order:
         if domain != harmed:
@@ -163,6 +164,7 @@ def _moved(found: Refresh, harmed: str) -> Chapter:
     last = next(step for step in found.path if step.steps == found.further.steps)
     first, gain, control = found.path[0], last.gains[found.harmed], found.further.gains[found.harmed]
     inside, outside = last.inside / first.inside, last.outside / first.outside
+    # From the least to the most that one may say.
     if gain <= control:
         heading = "No more than further training"
     elif gain <= 0:

@@ -32,6 +32,7 @@ def measure(subject: Subject) -> Routes:
     with at_parameters(subject.policy, base):
         for domain in subject.order:
             prompts = problems(DOMAINS[domain], "train").prompts.to(base.device)
+            # Activity while prompts are read, before any answer: what a domain's questions call on.
             layout = chain(prompts.shape[1]).to(base)
             activities[domain] = routes.activity(subject.policy, lambda policy: policy(prompts, layout))  # noqa: B023
     losses = {domain: subject.unseen_loss(domain, 1 / 4) for domain in subject.order}

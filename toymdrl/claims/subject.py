@@ -71,6 +71,7 @@ class Subject:
         self.delta = self.vectors[headline.end] - self.start
         """What all later stages added, (coordinates,)."""
         self.losses = {domain: self.unseen_loss(domain) for domain in self.order}
+        # Each domain alone, from the same start: what its own training moves, undisturbed by an order.
         self.edits = {domain: self.vectors[Checkpoint("expert", domain)] - self.vectors[BASE] for domain in self.order}
         """What each domain's training alone changed, (coordinates,) each."""
 
@@ -142,6 +143,7 @@ class Subject:
         these = self.fit_problems(self.harmed, 1 / 2)
 
         def logprobs(policy: Policy) -> Iterator[Tensor]:
+            # The Fisher's expectation is over the policy's own answers, not the right ones.
             rollout = sample(policy, these, 1, self.stream("fisher"))
             for row in range(len(these)):
                 one = slice(row, row + 1)

@@ -51,6 +51,7 @@ def interpret(programs: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
     outputs = inputs
     running = torch.ones(len(programs), dtype=torch.bool, device=programs.device)
     fine = programs[:, 0] != EOS
+    # All programs in step; `where` instead of branches, so that a GPU can record it.
     for opcode in programs.unbind(1):
         running = running & (opcode != EOS)
         known = torch.zeros_like(running)

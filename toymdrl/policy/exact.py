@@ -51,12 +51,15 @@ def _block(prompt: int, answers: Tensor, rewards: Tensor) -> Block:
     inner: list[Tensor] = []
     paths = torch.zeros(count, length, dtype=torch.int64)
     column_of: dict[bytes, int] = {}
+    # Answers one by one; a prefix that an earlier one had is walked again, and costs nothing.
     for answer in range(count):
         column = prompt - 1
         for step in range(length):
             paths[answer, step] = column - (prompt - 1)
+            # The last token of an answer is only predicted, never read: it needs no column.
             if step + 1 == length or bool((answers[:, answer, step + 1] == PAD).all()):
                 break
+            # The bytes of all problems' prefixes: columns are shared only where they agree in every problem.
             prefix = answers[:, answer, : step + 1].numpy().tobytes()
             if prefix not in column_of:
                 column_of[prefix] = prompt + len(parents)
@@ -131,12 +134,15 @@ class ExpectedReward:
 def _rewards(policy: Policy, prompts: Tensor, block: Block, rows: slice) -> Tensor:
     """Expected reward of some problems, the block's `rows`, from the block's answers, (rows,)."""
     count, prompt = prompts.shape
+    # One list of answers serves all problems, or each has its own.
     inner = _rows(block.tokens, rows).expand(count, -1)
     tokens = torch.cat([prompts, inner], dim=1)
     log_policy = policy(tokens, block.forest, first=prompt - 1).log_softmax(dim=-1)
     targets = _rows(block.targets, rows)
+    # Column and token of every answer token, as one flat index into the log-probabilities.
     index = (block.paths * log_policy.shape[-1] + targets).flatten(1).expand(count, -1)
     logprobs = log_policy.flatten(1).gather(1, index).view(count, *targets.shape[1:])
+    # Behind its end an answer has no tokens to predict.
     predicted = (targets != PAD).to(block.rewards.dtype)
     return ((logprobs * predicted).sum(dim=-1).exp() * block.rewards[rows]).sum(dim=1)
 
@@ -174,12 +180,14 @@ def kl_parts(policy: Policy, reference: Policy, these: Problems) -> Iterator[Ten
         ValueError: answers too long for that (CW: 38^3 prefixes).
     """
     prompt, length = these.domain.prompt_length, these.domain.answer_length
+    # An answer that has ended has no prefix beyond: only these tokens lead on.
     going_on = [token for token in range(policy.config.vocabulary) if token != EOS]
     if not has_exact_kl(these.domain):
         count = _prefixes(these.domain)
         raise ValueError(f"the exact KL of {these.domain.title} has {count} prefixes; use a domain of short answers")
     parents: list[int] = []
     inner: list[int] = []
+    # Level by level: every column gets a child for each token that leads on.
     level = [prompt - 1]
     for _ in range(length - 1):
         start = prompt + len(parents)

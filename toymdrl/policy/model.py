@@ -132,6 +132,7 @@ class Policy(nn.Module):
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = RMSNorm(config.width)
         self.head = nn.Linear(config.width, config.vocabulary, bias=False)
+        # Each block adds two branches to the residual stream; damped, their sum keeps the stream's size.
         damped = (2 * config.layers) ** -0.5
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
@@ -155,8 +156,10 @@ class Policy(nn.Module):
         stop = start + tokens.shape[1]
         forest = forest.to(self.head.weight)
         x = self.token(tokens) + self.position(forest.positions[start:stop])
+        # New columns may attend to all cached ones that are their ancestors, and to each other.
         mask = forest.mask[start:stop, :stop]
         for block in self.blocks:
+            # Earlier blocks must compute all columns: later ones attend to them.
             wanted = first if block is self.blocks[-1] else 0
             x = block(x, mask[wanted:], wanted, cache)
         if cache is not None:

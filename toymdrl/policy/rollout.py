@@ -55,12 +55,14 @@ def decode(policy: Policy, prompts: Tensor, levels: Tensor) -> tuple[Tensor, Ten
     tokens, masks, logprobs = [], [], []
     for step, level in enumerate(levels.unbind(-1), start=1):
         log_policy = logits.log_softmax(dim=-1)
+        # The distribution function; its last value is 1 only up to rounding, so the level is scaled to it.
         below = log_policy.exp().cumsum(dim=-1)
         drawn = (below <= level.unsqueeze(-1) * below[..., -1:]).sum(dim=-1)
         logprob = log_policy.gather(-1, drawn.unsqueeze(-1)).squeeze(-1)
         tokens.append(torch.where(open_, drawn, PAD))
         masks.append(open_)
         logprobs.append(torch.where(open_, logprob, 0.0))
+        # The end marker is an answer's own token; what follows it is padding.
         open_ = open_ & (drawn != EOS)
         if step < levels.shape[-1]:
             logits = policy(tokens[-1], forest, cache=cache)

@@ -93,6 +93,7 @@ def journey(config: RunConfig, scores: Scores, metrics: list[Line]) -> Figure:
 
 def _name_ends(axes: Axes, x: float, ends: dict[str, float]) -> None:
     """Names beside the ends of lines, pushed apart where they would touch."""
+    # From the top down, each name at its line's end or just below the name before.
     place = 105.0
     for key, y in sorted(ends.items(), key=lambda item: -item[1]):
         place = min(y, place - 5)
@@ -130,6 +131,7 @@ def selectivity(config: RunConfig, scores: Scores, steps: int) -> Figure:
     for row, refreshed in enumerate(config.order):
         after = scores[Checkpoint("refresh", refreshed, steps=steps)]
         change[row] = [after[domain] - end[domain] for domain in DOMAINS]
+    # Colours span what there is, but small changes must not look large.
     bound = max(5.0, float(abs(change).max()))
     with rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(5.6, 0.62 * len(config.order) + 1.2))

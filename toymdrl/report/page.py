@@ -164,6 +164,7 @@ def _course(before: float, after: float) -> str:
 
 def _rows(config: RunConfig, checkpoints: tuple[Scored, ...]) -> tuple[Row, ...]:
     best = max(entry.average for entry in checkpoints)
+    # The table draws a line above the first of these.
     branches = [entry.checkpoint for entry in checkpoints if entry.checkpoint.kind in BRANCHES]
     rows = []
     for entry in checkpoints:

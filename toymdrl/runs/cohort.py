@@ -92,6 +92,7 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
         ValueError: the runs differ in more than their seed.
         StageDivergedError: a run's loss was not finite; the others stop with it. Alone, they can go on.
     """
+    # One program serves all members: it must be the same program.
     if len({replace(run.config, seed=0) for run in runs}) > 1:
         raise ValueError("these runs differ in more than their seed; train them one by one")
     for run in runs:
@@ -107,6 +108,7 @@ def execute(runs: Sequence[RunDirectory], plan: list[Stage], observer: Observer)
                 scores = [scored.scores for run in runs if (scored := run.scored(checkpoint))]
                 observer.checkpoint(checkpoint, _mean(scores))
             continue
+        # Usually all runs are at the same stage; where some are further on, the others catch up first.
         if crew is None or crew.runs != left:
             if crew:
                 crew.write_all()
@@ -190,6 +192,7 @@ class _Crew:
             due = pipeline.is_scored(self._config, stage, training.step)
             if not due and training.step % LISTEN:
                 continue
+            # Launched now, read after the files: the device works while the disk does.
             scored = self._score() if due else None
             self._write_meanwhile()
             found = training.logs(len(made.logs))
@@ -210,6 +213,7 @@ class _Crew:
         """Note what a stage has made, for later stages and for the files."""
         for step, weights in made.kept.items():
             self._checkpoints[stage.checkpoint(step)] = weights
+        # Copied before the next stage overwrites the members' weights.
         here = {step: {name: weight.cpu() for name, weight in kept.items()} for step, kept in made.kept.items()}
         self._unwritten.append(self._write(stage, made, here))
 

@@ -93,6 +93,7 @@ PRESETS: dict[str, RunConfig] = {config.preset: config for config in (_SMOKE, _L
 def _at_least(config: Any, least: Mapping[str, float], where: str = "") -> None:
     for name, bound in least.items():
         value = getattr(config, name)
+        # Written so that nan, which compares false with everything, is refused too.
         if not value >= bound or value == float("inf"):
             raise ConfigError(f"{where}{name} is {value}; use {bound} or more{', but finite' * (value > bound)}")
 
@@ -125,6 +126,7 @@ def validate(config: RunConfig) -> RunConfig:
     for where, stage in (("", config.grpo), ("refresh ", config.refresh)):
         _at_least(stage, {"steps": 1, "prompts": 1, "group": 2, "updates": 1}, where)
         _at_least(stage, {"learning_rate": 0, "kl": 0, "clip": 0, "gradient_norm": 0}, where)
+    # A config may come from a file of another version.
     if config.model.vocabulary != len(TOKENS):
         raise ConfigError(f"vocabulary is {config.model.vocabulary}; this version has {len(TOKENS)} tokens")
     if config.model.width % config.model.heads:

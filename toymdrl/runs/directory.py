@@ -80,6 +80,7 @@ class RunDirectory(RunFiles):
     @staticmethod
     def name(config: RunConfig) -> str:
         """Folder name: preset, a hash of the config and the code that reads it, seed."""
+        # Runs of one config have one hash, and their seeds beside it: they sort together.
         settings = {key: value for key, value in to_json(config).items() if key != "seed"}
         content = json.dumps([settings, code()], sort_keys=True)
         return f"{config.preset}-{hashlib.sha256(content.encode()).hexdigest()[:8]}-seed{config.seed}"

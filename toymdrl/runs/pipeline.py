@@ -61,6 +61,7 @@ def execute(run: RunDirectory, plan: list[Stage], observer: Observer) -> None:
             for _, checkpoint in stage.checkpoints():
                 if scored := run.scored(checkpoint):
                     observer.checkpoint(checkpoint, scored.scores)
+        # Seeds apart, a warm start depends on few settings: runs that differ in others share it.
         elif stage.kind == "base" and (cached := _cached_warm_start(run)):
             policy = Policy(run.config.model)
             policy.load_state_dict(cached)

@@ -78,6 +78,7 @@ def checkpoint_named(name: str) -> Checkpoint:
         case kind:
             steps = int(amount) if amount and amount.isdecimal() else 0
             made = Checkpoint("refresh" if kind == "refresh" else "further", domain, steps=steps)
+    # Whatever the pattern let through, a name must be one that would be made.
     if made.name != name:
         raise ValueError(f"no checkpoint is called {name!r}")
     return made

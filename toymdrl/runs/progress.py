@@ -72,6 +72,7 @@ class Terminal(Observer):
             self.say(f"{stage_title(stage)}: {stage.steps - step} steps")
 
     def _go_to(self, place: int) -> None:
+        # Jumping forward is no speed: the clock starts anew, so that the time left stays true.
         if place != self._bar.n:
             self._bar.initial = self._bar.n = place
             self._bar.start_t = time.time()

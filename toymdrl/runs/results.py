@@ -105,6 +105,7 @@ def read_results(path: Path) -> Results:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         schema = data["schema"]
+        # Before anything else: another schema may have another form.
         if type(schema) is int and schema != SCHEMA:
             raise RunError(f"{path} has schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
         stored = from_plain(_File, data)

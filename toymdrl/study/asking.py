@@ -78,6 +78,7 @@ def reproduce(
     for module in modules:
         settings = [setting | where for setting in module.settings(preset, seeds)]
         tasks[module.__file__] = [Task.of(module, setting) for setting in settings]
+    # On a GPU all seeds at once are hardly slower than one; the workers then find their runs trained.
     if where:
         _train_together(config, tasks.get(claims.QUESTION.__file__, []), out)
     failure = None

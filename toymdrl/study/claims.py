@@ -105,6 +105,7 @@ def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row]) -> l
     lines = ["| | claim, and the paper's number | here, mean over seeds [95 %] | control | verdict | power |"]
     lines.append("|---|---|---|---|---|---:|")
     for claim in _claims(keys):
+        # A claim's first rule is the one that the paper states; the others guard it.
         first = claim.rules[0]
         control = "–"
         if first.control:

@@ -48,6 +48,7 @@ def compare(out: Path, chosen: Sequence[str] | None = None) -> tuple[list[str], 
     for rule in rules:
         here, there = (interval([row[rule.key] for row in each]) for each in (fresh, own))
         verdict, was = rule.judge(fresh), rule.judge(own)
+        # A verdict may differ because seeds are few; only another mean contradicts.
         word = "" if verdict == was else f"  {verdict}, was {was}"
         if apart[rule.what] < LEVEL:
             contradicted += 1

@@ -52,6 +52,7 @@ def page(
         read_afterwards: with what the questions' files say of their committed rows; who asks others draws others.
     """
     lines = ["# Reproduction", "", *_claims_part(out, judged, read_afterwards=read_afterwards)]
+    # In the page's order, whatever was asked now: files of earlier commands are told too.
     own = [questions.load(questions.file_of(name)) for name in catalogue.names()]
     others = [module for module in asked or [] if module not in own and module is not claims.QUESTION]
     for module in (*own, *others):

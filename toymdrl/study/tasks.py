@@ -100,6 +100,7 @@ class Task:
         """
         row = self.row(out)
         if row is None:
+            # Hours may lie between: what is measured now must be what was asked then.
             if self.key != key_of(self.question, self.setting):
                 raise RuntimeError("the sources have changed since this began; give the command again")
             began = time.monotonic()
@@ -131,6 +132,7 @@ def _workers(count: int, scheduler: str | None) -> Iterator[Executor]:
         try:
             yield executor
         except BaseException:  # rows are written whole or not at all, so a worker may be stopped anywhere
+            # An interrupted parent must not leave workers behind that go on for hours.
             for process in active_children():
                 process.terminate()
             raise

@@ -116,6 +116,7 @@ def loss(
         ValueError: config.kl > 0 without log_reference.
     """
     logprobs = log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1)
+    # 1 on the first update of a rollout: the policy that learns is the one that sampled.
     ratio = ((logprobs - rollout.logprobs) * rollout.mask).exp()
     signal = signal.unsqueeze(-1).expand_as(ratio)
     penalty = torch.zeros_like(ratio)
@@ -126,6 +127,7 @@ def loss(
         # A token also steers into what follows: its share of the gradient is the divergence of the later tokens.
         to_go = penalty.detach().flip(-1).cumsum(-1).flip(-1) - penalty.detach()
         signal = signal - config.kl * to_go
+    # Pessimistic: where clipping would raise the gain, it is not clipped.
     gain = torch.minimum(ratio * signal, ratio.clamp(1 - config.clip, 1 + config.clip) * signal) * rollout.mask
     return (config.kl * penalty - gain).sum(dim=-1).mean()
 
@@ -141,6 +143,7 @@ def measure(
     """
     tokens = rollout.mask.sum()
     ratio = (log_policy.gather(-1, rollout.answers.unsqueeze(-1)).squeeze(-1) - rollout.logprobs).exp()
+    # A group whose answers all earn the same has no advantages, and no gradient.
     spread = rollout.rewards.amax(dim=1) - rollout.rewards.amin(dim=1)
     entropy = -(log_policy.exp() * log_policy).sum(dim=-1) * rollout.mask
     kl = torch.zeros_like(rollout.rewards)

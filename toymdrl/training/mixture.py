@@ -93,6 +93,7 @@ def mix(
     """
 
     def differentiate(losses: Sequence[Tensor], parameters: Sequence[nn.Parameter], generator: torch.Generator) -> None:
+        # Each domain's apart: projections and penalties are about single gradients.
         gradients = [flatten(torch.autograd.grad(loss, parameters)) for loss in losses]
         combined = combine(torch.stack(gradients), generator)
         for parameter, piece in zip(parameters, unflatten(combined, parameters), strict=True):

@@ -95,6 +95,7 @@ class Population:
         """
         task = _Task(self._shape, work)
 
+        # vmap gives this one member's weights and inputs; a module call needs them under the module's names.
         def one(weights: dict[str, Tensor], *inputs: Tensor) -> Any:
             return functional_call(task, {f"policy.{name}": weight for name, weight in weights.items()}, inputs)
 
@@ -170,6 +171,7 @@ class PopulationTraining:
             sizes = [(self.steps, *part.shape[1:]) for part in block]
             device = self.population.device
             self._draws = [part.new_zeros(size, device=device) for part, size in zip(block, sizes, strict=True)]
+        # Into memory that stays where it is: a recorded step reads it by its own counter.
         rows = slice(self._drawn, self._drawn + len(block[0]))
         for whole, part in zip(self._draws, block, strict=True):
             whole[rows] = part.to(whole.device)
@@ -205,10 +207,13 @@ class PopulationTraining:
     def _descend(self, losses: Tensor) -> Tensor:
         """One update of every member on its loss, (members,); each one's gradient norm before clipping, (members,)."""
         weights = list(self.population.weights.values())
+        # Members share no weight: the gradient of the sum is each one's own.
         slopes = torch.autograd.grad(losses.sum(), weights)
         norms = torch.stack([slope.flatten(1).norm(dim=1) for slope in slopes]).norm(dim=0)
         finite = (norms.isfinite() & losses.detach().isfinite()).all()
+        # Once 1, always 1: all later steps are skipped too.
         self._skip.copy_(torch.maximum(self._skip, (~finite).to(self._skip)))
+        # As clip_grad_norm_ does for one.
         scale = (self._objective.gradient_norm / (norms + 1e-6)).clamp(max=1.0)
         for weight, slope in zip(weights, slopes, strict=True):
             # A fused optimiser reads a gradient in its weight's memory layout, whatever its own strides are.

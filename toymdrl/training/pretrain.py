@@ -36,6 +36,7 @@ class WarmStartConfig:
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:
     """The rate of one step, counted from 0."""
+    # A tenth of the steps up, the rest down along half a cosine.
     rise = max(1, config.steps // 10)
     if step < rise:
         return config.learning_rate * (step + 1) / rise
@@ -57,6 +58,7 @@ def demonstrations(batch: int, generator: torch.Generator) -> tuple[Tensor, Tens
         answers = domain.demonstrate(split.facts[chosen], generator)
         rows.append((split.prompts[chosen], answers))
     width = columns() + 1
+    # All domains in one batch, padded to the longest: the only padded batch there is.
     sequences = torch.full((share * len(rows), width), PAD)
     targets = torch.full((share * len(rows), width), PAD)
     for index, (prompts, answers) in enumerate(rows):

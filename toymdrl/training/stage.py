@@ -102,6 +102,7 @@ class Training:
         Raises:
             DivergenceError: a loss or gradient that is not finite; the update it belongs to has not been made.
         """
+        # torch's schedulers keep a state of their own; a rate that is a function of the step needs none.
         for group in self._optimiser.param_groups:
             group["lr"] = self._rate(self.step)
         drawn = self._objective.draw(self._generator)

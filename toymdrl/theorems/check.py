@@ -4,11 +4,8 @@ A theorem's constants hold on a whole region; a network shows them at some point
 "not met", or "as met on the way": the constant is the worst one seen where the update or the refresh went.
 """
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from textwrap import wrap
 
 from toymdrl.analysis import constants, damage
 from toymdrl.analysis.alternation import Alternation
@@ -34,95 +31,54 @@ from toymdrl.parameters import at_parameters
 from toymdrl.policy.exact import kl_parts
 from toymdrl.policy.losses import first_problems
 from toymdrl.runs.config import RunConfig
+from toymdrl.theorems.finding import MET, NOT_MET, ON_THE_WAY, Bound, Estimate, Finding, Theorem
 from toymdrl.training.grpo import learning_rate
 from toymdrl.training.stage import BETAS
 
 ROUNDING = 1e-5
 """Of float32, on a cosine."""
-WIDTH = 100
-"""Columns of the explanation on a terminal."""
-MET, ON_THE_WAY, NOT_MET = "met", "as met on the way", "not met"
-LEGEND = (
-    "met: true here; not met: false here, so that the bound may well break; as met on the way: the constant is the "
-    "worst one seen where the update or the refresh went (or, where it says so, at the start): a sample, so that a "
-    "bound can still miss by a little. T5(a) to (c) then hold by construction, and T5(g)'s ρ comes from its own "
-    "remainder: what these tell is how loose they are.",
-    "≤: a bound, which holds or is broken; ≈: exact where the loss is quadratic.",
-    "θ*: the checkpoint of the domain that is harmed. δ: all that was trained later, θ0 = θ* + δ. g, H: gradient and "
-    "Hessian at θ*. D: damage of δ, D2 = δ·Hδ/2 its second order, D⁺ and D⁻ the damage of δ and -δ. S: the conflict "
-    "subspace, P the projector onto it, Q its complement's. m, n: δ on the coordinates that are rolled back, and on "
-    "the others; R: what that recovers. u: what a refresh adds. Edit: what training one domain alone changes.",
-    "Losses are in points of 100 x exact expected reward: on unseen prompts, as in the report, for T1 to T3, T9 and "
-    "T11 to T13; on the train prompts that S and m were chosen on for T4, T7, T14, on a share of them for T6(b), T8, "
-    "T15. T5 and T6(a) are about the exact refresh of the KL-regularised loss, with an S of its own.",
-)
-"""How to read the findings; theory/README.md has the theorems."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One theorem on one run."""
-
-    theorem: str
-    statement: str
-    """What is bounded, in words."""
-    assumption: str
-    """With its measured constants."""
-    met: str
-    measured: float
-    relation: str
-    """"≤" for bounds, "≈" for what is exact where the loss is quadratic."""
-    bound: float
-    rounding: float = 0.0
-    """Differences of losses below this are rounding errors of float32."""
-
-    @property
-    def verdict(self) -> str:
-        """Whether it holds here, and how closely."""
-        if self.relation == "≈":
-            return f"off by {abs(self.measured - self.bound) / max(abs(self.measured), 1e-9):.0%}"
-        return "holds" if self.measured <= self.bound * (1 + 1e-4) + self.rounding else "broken"
 
 
 def _taylor(c: constants.Taylor, rounding: float) -> Iterator[Finding]:
     slope, whole = f"Hessian along δ Lipschitz, ρ = {c.rho_along:.3g}", f"Hessian Lipschitz, ρ = {c.rho:.3g}"
     remainder = float(taylor_remainder(c.rho_along, c.norm))
     _, high = damage_range(c.eps_g, -c.most, c.most, c.rho_along, c.norm)
-    yield Finding("T1(b)", "D", f"{slope}, largest curvature {c.most:.3g}", ON_THE_WAY, c.damage, "≤", float(high))
+    yield Bound(Theorem(1, "b"), "D", f"{slope}, largest curvature {c.most:.3g}", ON_THE_WAY, c.damage, float(high))
     bend = float(gradient_remainder(c.rho, c.norm))
-    yield Finding("T1(c)", "‖∇L(θ0) - g - Hδ‖", whole, ON_THE_WAY, c.gradient_rest, "≤", bend)
+    yield Bound(Theorem(1, "c"), "‖∇L(θ0) - g - Hδ‖", whole, ON_THE_WAY, c.gradient_rest, bend)
     even, odd = (c.damage + c.mirrored) / 2, (c.damage - c.mirrored) / 2
-    yield Finding("T12(a)", "|(D⁺ + D⁻)/2 - D2|", slope, ON_THE_WAY, abs(even - c.second), "≤", remainder, rounding)
-    yield Finding("T12(a)", "|(D⁺ - D⁻)/2 - g·δ|", slope, ON_THE_WAY, abs(odd - c.first), "≤", remainder, rounding)
+    yield Bound(Theorem(12, "a"), "|(D⁺ + D⁻)/2 - D2|", slope, ON_THE_WAY, abs(even - c.second), remainder, rounding)
+    yield Bound(Theorem(12, "a"), "|(D⁺ - D⁻)/2 - g·δ|", slope, ON_THE_WAY, abs(odd - c.first), remainder, rounding)
 
 
 def _pair(pair: Decomposition, rounding: float) -> Iterator[Finding]:
     slope = f"Hessian along δ Lipschitz, ρ = {6 * pair.remainder / pair.norm**3:.3g}"
     rest = abs(pair.actual - pair.predicted)
-    yield Finding("T1(a)", "|D - g·δ - D2|", slope, ON_THE_WAY, rest, "≤", pair.remainder, rounding)
+    yield Bound(Theorem(1, "a"), "|D - g·δ - D2|", slope, ON_THE_WAY, rest, pair.remainder, rounding)
     if pair.eta is not None:
         certain, most = f"D2 > 0; η = {pair.eta:.2f}, a certificate if below 1", pair.eta * pair.second
-        yield Finding("T2(b)", "|D - D2|", certain, ON_THE_WAY, abs(pair.actual - pair.second), "≤", most, rounding)
+        yield Bound(Theorem(2, "b"), "|D - D2|", certain, ON_THE_WAY, abs(pair.actual - pair.second), most, rounding)
     where, shares = path_quadrature(len(pair.nodes) - 1)
     # These two need the slope between any two points, not only from the start as T1(a).
+    # How fast the curvature along delta changes between neighbouring points.
     slopes = [(b - a) / (t - s) for (s, a), (t, b) in pairwise(zip(pair.nodes, pair.curvatures, strict=True))]
     rho = max(map(abs, slopes)) / pair.norm**3
     slope = f"Hessian along δ Lipschitz, ρ = {rho:.3g} between neighbours"
     half, off = float(trapezoid_remainder(rho, pair.norm)), abs(pair.actual - pair.trapezoid)
-    yield Finding("T1(d)", "|D - trapezoid|", slope, ON_THE_WAY, off, "≤", half, rounding)
+    yield Bound(Theorem(1, "d"), "|D - trapezoid|", slope, ON_THE_WAY, off, half, rounding)
     rough = float(rough_quadrature_error(rho, pair.norm, where, shares))
     what = f"|D - exact form by {len(where)} nodes|"
-    yield Finding("T13(c)", what, slope, ON_THE_WAY, abs(pair.closure), "≤", rough, rounding)
+    yield Bound(Theorem(13, "c"), what, slope, ON_THE_WAY, abs(pair.closure), rough, rounding)
 
 
 def _subspace(c: constants.Localised, size: int) -> Iterator[Finding]:
     held = f"S fixed before δ: {size} directions, leak {c.leak:.3g}, ‖QHQ‖ ≤ {c.h_perp:.3g}"
     error = float(localisation_error(c.leak, c.h_perp, c.p, c.q))
-    yield Finding("T4(a)", "|D2 - Pδ·HPδ/2|", held, ON_THE_WAY, abs(c.second - c.inside), "≤", error)
+    yield Bound(Theorem(4, "a"), "|D2 - Pδ·HPδ/2|", held, ON_THE_WAY, abs(c.second - c.inside), error)
     positive = c.least >= 0 and c.outside >= 0
     _, most = split_range(max(c.inside, 0.0), max(c.outside, 0.0))
     convex = f"H ⪰ 0; least eigenvalue {c.least:.3g}, Qδ·HQδ/2 = {c.outside:.3g}"
-    yield Finding("T4(b)", "D2", convex, ON_THE_WAY if positive else NOT_MET, c.second, "≤", float(most))
+    yield Bound(Theorem(4, "b"), "D2", convex, ON_THE_WAY if positive else NOT_MET, c.second, float(most))
 
 
 def _refresh(c: Contraction) -> Iterator[Finding]:
@@ -130,24 +86,25 @@ def _refresh(c: Contraction) -> Iterator[Finding]:
     steeper = f"curvature at θ0 {c.start / c.upper:.1f} times that at θ*"
     bare = f"S invariant (leak {c.leak:.3g}), Pg = 0 ({c.slope_in:.2g}), quadratic ({steeper})"
 
-    def closest(theorem: str, bound: tuple[float, ...], assumption: str, met: str) -> Finding:
+    def closest(theorem: Theorem, bound: tuple[float, ...], assumption: str, met: str) -> Finding:
+        # A bound that holds at its closest step holds at all.
         step = max(range(1, steps + 1), key=lambda t: c.inside[t] / bound[t])
         what = f"‖P e‖ after {step} exact steps, of {steps} the closest"
-        return Finding(theorem, what, assumption, met, c.inside[step], "≤", bound[step])
+        return Bound(theorem, what, assumption, met, c.inside[step], bound[step])
 
-    yield closest("T5, the paper's", c.paper, bare, NOT_MET)
+    yield closest(Theorem(5, whose="the paper's"), c.paper, bare, NOT_MET)
     least = min(c.mu_met)
     averaged = f"averaged Hessian: µ ≥ {least:.3g}, leak ≤ {c.leak_met:.3g}, ν ≤ {c.nu:.3g}"
-    yield closest("T5(a)", c.directional, "averaged Hessian, µ and leak of each step", ON_THE_WAY)
-    yield closest("T5(b)", c.comparison, averaged, ON_THE_WAY)
+    yield closest(Theorem(5, "a"), c.directional, "averaged Hessian, µ and leak of each step", ON_THE_WAY)
+    yield closest(Theorem(5, "b"), c.comparison, averaged, ON_THE_WAY)
     if c.closed:
-        yield closest("T5(c)", c.closed, averaged, ON_THE_WAY)
+        yield closest(Theorem(5, "c"), c.closed, averaged, ON_THE_WAY)
     loss = f"the same, ‖QHQ‖ ≤ {c.h_perp:.3g}, ρ = {c.rho:.3g}; θ* polished to ‖g‖ = {c.gradient_after:.2g}"
-    yield Finding("T5(g)", "loss above θ*", loss, ON_THE_WAY, c.loss[-1], "≤", c.loss_bound[-1])
+    yield Bound(Theorem(5, "g"), "loss above θ*", loss, ON_THE_WAY, c.loss[-1], c.loss_bound[-1])
     steepest = max(c.start, c.upper)
     smooth = f"α < 2/‖H‖; α = {c.alpha:.3g}, ‖H‖ = {steepest:.3g}, the larger of that at θ0 and at θ*"
     far = float(displacement(c.loss[0] - c.loss[-1], c.alpha, steepest, steps))
-    yield Finding("T6(a)", f"‖u‖ after {steps} exact steps", smooth, ON_THE_WAY, c.moved_by[-1], "≤", far)
+    yield Bound(Theorem(6, "a"), f"‖u‖ after {steps} exact steps", smooth, ON_THE_WAY, c.moved_by[-1], far)
 
 
 def _undone(c: constants.Undone) -> Iterator[Finding]:
@@ -155,13 +112,15 @@ def _undone(c: constants.Undone) -> Iterator[Finding]:
     slope = f"Hessian Lipschitz, ρ = {c.rho:.3g}"
     remainder = float(rollback_remainder(c.rho, c.m, c.n))
     missed = abs(c.recovered - c.predicted)
-    yield Finding("T7(a)", f"|R - g·m - m·Hm/2 - m·Hn|, {what}", slope, ON_THE_WAY, missed, "≤", remainder)
+    yield Bound(Theorem(7, "a"), f"|R - g·m - m·Hm/2 - m·Hn|, {what}", slope, ON_THE_WAY, missed, remainder)
     damped = f"quadratic; share {c.damped:.2f} from slope and curvature at θ0"
-    yield Finding(
-        "T7(c)", "what the damped rollback recovers", damped, NOT_MET, c.damped_recovered, "≈", c.damped_predicted
+    yield Estimate(
+        Theorem(7, "c"), "what the damped rollback recovers", damped, NOT_MET, c.damped_recovered, c.damped_predicted
     )
     order = f"quadratic, g = 0 ({c.eps_g:.3g}); one refresh step, α = {c.alpha:.3g}"
-    yield Finding("T14(d)", "damage, rollback last less refresh last", order, NOT_MET, c.last, "≈", c.last_predicted)
+    yield Estimate(
+        Theorem(14, "d"), "damage, rollback last less refresh last", order, NOT_MET, c.last, c.last_predicted
+    )
 
 
 def _others(e: Explanation, across: constants.Collateral | None, total: constants.Joint) -> Iterator[Finding]:
@@ -171,25 +130,26 @@ def _others(e: Explanation, across: constants.Collateral | None, total: constant
             f"{across.outside:.3g}, ρ = {across.rho:.3g}"
         )
         what = f"|change of {DOMAINS[across.other].title}| in the sampled refresh"
-        yield Finding("T6(b)", what, seen, ON_THE_WAY, abs(across.change), "≤", across.bound)
+        yield Bound(Theorem(6, "b"), what, seen, ON_THE_WAY, abs(across.change), across.bound)
     a = e[Alternation]
     smooth = f"‖H‖ ≤ {a.smooth:.3g}, as at the start"
-    yield Finding("T8(a)", "‖cycle - step on the average‖", smooth, ON_THE_WAY, a.deviation, "≤", a.deviation_bound)
+    yield Bound(Theorem(8, "a"), "‖cycle - step on the average‖", smooth, ON_THE_WAY, a.deviation, a.deviation_bound)
     second = f"quadratics, to second order in α ‖H‖ = {a.alpha * a.smooth:.2f}"
-    yield Finding("T8(b)", "‖forward - reversed cycle‖", second, NOT_MET, a.swap, "≈", a.swap_predicted)
+    yield Estimate(Theorem(8, "b"), "‖forward - reversed cycle‖", second, NOT_MET, a.swap, a.swap_predicted)
     if 0 < total.limit < float("inf"):
         helped = f"quadratics; step size {total.limit / 2:.3g}, half of the limit"
-        yield Finding("T15(c)", "change of the total by one step", helped, NOT_MET, total.below, "≤", 0.0)
+        yield Bound(Theorem(15, "c"), "change of the total by one step", helped, NOT_MET, total.below, 0.0)
 
 
 def _cosines(e: Explanation) -> Iterator[Finding]:
     error = max(abs(each.error) for each in e[Cosines].dilution)
-    yield Finding("T3(b)", "error of the dilution identity", "none: rounding alone", MET, error, "≤", ROUNDING)
+    yield Bound(Theorem(3, "b"), "error of the dilution identity", "none: rounding alone", MET, error, ROUNDING)
     slack = f"complement parts orthogonal; by chance to {e[Cosines].chance:.1g}"
+    # Where the slack form comes closest to breaking.
     worst = max(e[Cosines].dilution, key=lambda each: abs(each.cosine) - each.a * each.b)
     what = f"|cosine| of {worst.one} and {worst.other}, shares a and b of their lengths in S: a·b"
     most = float(diluted_cosine(worst.a, worst.b, 1.0, 0.0))
-    yield Finding("T3(b)", what, slack, NOT_MET, abs(worst.cosine), "≤", most)
+    yield Bound(Theorem(3, "b"), what, slack, NOT_MET, abs(worst.cosine), most)
 
 
 def _transfer(e: Explanation) -> Iterator[Finding]:
@@ -197,10 +157,10 @@ def _transfer(e: Explanation) -> Iterator[Finding]:
     pair = f"{DOMAINS[worst.trained].title} and {DOMAINS[worst.harmed].title}"
     what = f"interaction of {pair}, the largest"
     drift = "Hessian constant"
-    yield Finding("T9(a)", what, drift, NOT_MET, worst.interaction, "≈", worst.interaction_predicted)
+    yield Estimate(Theorem(9, "a"), what, drift, NOT_MET, worst.interaction, worst.interaction_predicted)
     helpful = "quadratic, from the base; sign of g·b + b·Hb/2"
     agreement = e[Routes].sign_agreement("whole_curved")
-    yield Finding("T9(b)", "share of pairs whose help or harm has that sign", helpful, NOT_MET, agreement, "≈", 1.0)
+    yield Estimate(Theorem(9, "b"), "share of pairs whose help or harm has that sign", helpful, NOT_MET, agreement, 1.0)
 
 
 def _formats(e: Explanation) -> Iterator[Finding]:
@@ -208,14 +168,15 @@ def _formats(e: Explanation) -> Iterator[Finding]:
         kept = sum(edit.unchanged[name] for edit in e[Edits].edits) / len(e[Edits].edits)
         lost = sum(edit.lost[name] for edit in e[Edits].edits) / len(e[Edits].edits)
         grid = "normal weights on the format's grid before; here all, rounded to it"
-        yield Finding("T10(a)", f"share of weights unchanged as {name}", grid, NOT_MET, kept, "≈", lost)
+        yield Estimate(Theorem(10, "a"), f"share of weights unchanged as {name}", grid, NOT_MET, kept, lost)
 
 
 def _adam(subject: Subject, config: RunConfig) -> Finding:
     stage = config.grpo
+    # Adam moves a weight by a bounded multiple of the rate: summed over the stage's rates.
     most = adam_step(*BETAS) * stage.updates * sum(learning_rate(stage, step) for step in range(stage.steps))
     largest = max(float(edit.abs().max()) for edit in subject.edits.values())
-    return Finding("T10(d)", "largest change of a weight by one stage", "Adam without decay", MET, largest, "≤", most)
+    return Bound(Theorem(10, "d"), "largest change of a weight by one stage", "Adam without decay", MET, largest, most)
 
 
 def _pinsker(subject: Subject, lost: float) -> Finding:
@@ -224,7 +185,7 @@ def _pinsker(subject: Subject, lost: float) -> Finding:
     with at_parameters(subject.policy, subject.start + subject.delta):
         nats = value(subject.policy, lambda policy: kl_parts(policy, reference, unseen))
     most = 100 * float(reward_change(1.0, nats))
-    return Finding("T11(d)", "|D|", f"rewards in [0, 1]; KL = {nats:.3g}", MET, abs(lost), "≤", most)
+    return Bound(Theorem(11, "d"), "|D|", f"rewards in [0, 1]; KL = {nats:.3g}", MET, abs(lost), most)
 
 
 def check(subject: Subject, e: Explanation) -> tuple[Finding, ...]:
@@ -256,43 +217,4 @@ def check(subject: Subject, e: Explanation) -> tuple[Finding, ...]:
     found.append(_adam(subject, subject.config))
     if contracted := e.get(Contraction):
         found += [*_refresh(contracted), _pinsker(subject, taylor.damage)]
-    return tuple(sorted(found, key=lambda each: _place(each.theorem)))
-
-
-def _place(theorem: str) -> tuple[int, str]:
-    """Theorems in order, and their parts; the paper's form before ours."""
-    number, part = re.fullmatch(r"T(\d+)(?:\((\w)\))?.*", theorem, re.DOTALL).groups(default="")  # type: ignore[union-attr]
-    return int(number), part
-
-
-def legend(findings: tuple[Finding, ...]) -> list[str]:
-    """How to read them, and what is missing."""
-    silent = {
-        "T2": "T2(b) says nothing here: D2 is not positive.",
-        "T5": "T5, T6(a) and T11(d) are not measured: this domain's answers are too long for the exact KL they need.",
-        "T15": "T15(c) says nothing here: by gradients and Hessians no step size helps the total, or every one does.",
-    }
-    told = {each.theorem.split("(")[0].split(",")[0] for each in findings}
-    return [*LEGEND, *(text for theorem, text in silent.items() if theorem not in told)]
-
-
-def lines(findings: tuple[Finding, ...]) -> list[str]:
-    """A table for a terminal: two lines a finding, and how to read them."""
-    told = []
-    for each in findings:
-        numbers = f"{each.measured:.3g} {each.relation} {each.bound:.3g}"
-        told.append(f"{each.theorem:<15} {each.verdict:<11} {each.statement}: {numbers}")
-        told.append(f"{'':<15} {each.met}: {each.assumption}")
-    return [*told, "", *(line for text in legend(findings) for line in wrap(text, WIDTH))]
-
-
-def markdown(findings: tuple[Finding, ...]) -> str:
-    """The same as a Markdown table."""
-    head = ["theorem", "what", "assumption, as measured", "", "measured", "", "bound", "here"]
-    rows = [head, ["---", "---", "---", "---", "---:", "---", "---:", "---"]]
-    for each in findings:
-        numbers = [f"{each.measured:.3g}", each.relation, f"{each.bound:.3g}"]
-        rows.append([each.theorem, each.statement, each.assumption, each.met, *numbers, each.verdict])
-    table = [f"| {' | '.join(cell.replace('|', '∣') for cell in row)} |" for row in rows]
-    read = [line for text in legend(findings) for line in (text, "")]
-    return "\n".join(["# What the theorems say of this run", "", *table, "", *read]).rstrip() + "\n"
+    return tuple(sorted(found, key=lambda each: each.theorem.place))
