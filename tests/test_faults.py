@@ -40,7 +40,7 @@ pytestmark = pytest.mark.faults
 SETTING = ("--preset", "smoke", "--threads", "1", "--quiet")
 TIMES_ONLY = {"provenance.json", "report.html", ".lock"}
 """Files of a run that hold times."""
-KILLS, TOGETHER = 2, 1
+KILLS, TOGETHER = 50, 5
 WAYS = ("truncated", "emptied", "flipped", "exchanged", "removed")
 """To spoil a file."""
 
