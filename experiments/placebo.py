@@ -27,7 +27,6 @@ from toymdrl.runs.plan import Checkpoint
 from toymdrl.streams import stream
 from toymdrl.study.questions import Setting
 from toymdrl.study.stage import config_of, run_of, seeds_of, train
-from toymdrl.training import grpo
 from toymdrl.training.grpo import GRPO, GRPOConfig
 from toymdrl.training.objective import Learner, Parts
 from toymdrl.training.stage import Alone, Training
@@ -99,8 +98,6 @@ def _blind(start: Policy, domain: str, config: GRPOConfig, seed: int, objective:
     return Training(
         policy,
         objective(problems(DOMAINS[domain], "train"), config, Alone(policy)),
-        lambda step: grpo.learning_rate(config, step),
-        config.steps,
         stream(seed, domain, "placebo", *purpose),
     ).finish()
 

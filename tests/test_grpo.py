@@ -56,7 +56,8 @@ class Given(GRPO):
 def training_on(
     model: Policy, rollout: Rollout, config: GRPOConfig, reference: Policy | None = None, rate: float = 0.1
 ) -> Training:
-    return Training(model, Given(rollout, config, reference), lambda _: rate, 1000, stream("given"))
+    constant = replace(config, learning_rate=rate, anneal=False)
+    return Training(model, Given(rollout, constant, reference), stream("given"))
 
 
 def _repeated(copies: int) -> Problems:

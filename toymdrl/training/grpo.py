@@ -174,6 +174,13 @@ class GRPO:
         self._there = train.to(learner.device)
         self._reference = learner.frozen() if config.kl > 0 else None
 
+    weight_decay = 0.0
+
+    @property
+    def steps(self) -> int:
+        """Of the stage."""
+        return self.config.steps
+
     @property
     def updates(self) -> int:
         """Updates per rollout."""
@@ -183,6 +190,10 @@ class GRPO:
     def gradient_norm(self) -> float:
         """Largest norm of the gradient of one update."""
         return self.config.gradient_norm
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        return learning_rate(self.config, step)
 
     def draw(self, generator: torch.Generator) -> Parts:
         """Which problems to ask, (prompts,), and the levels that answers are drawn by, see `rollout.decode`."""

@@ -28,6 +28,7 @@ class Mixture:
     """An objective of one loss a domain, each weighted by its share of the prompts."""
 
     updates = 1
+    weight_decay = 0.0
 
     def __init__(self, prompts: Mapping[str, int], config: GRPOConfig, learner: Learner) -> None:
         """The learner as it is now is every KL term's reference.
@@ -37,11 +38,16 @@ class Mixture:
             config: the rest of the stage.
             learner: who will learn.
         """
-        self.gradient_norm = config.gradient_norm
+        self._config = config
+        self.steps, self.gradient_norm = config.steps, config.gradient_norm
         self._weights = [count / sum(prompts.values()) for count in prompts.values()]
         self._domains = []
         for domain, count in prompts.items():
             self._domains.append(GRPO(problems(DOMAINS[domain], "train"), replace(config, prompts=count), learner))
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        return grpo.learning_rate(self._config, step)
 
     def draw(self, generator: torch.Generator) -> Parts:
         """What each domain draws, one after the other."""
@@ -102,8 +108,6 @@ def mix(
     return Training(
         policy,
         Mixture(prompts, config, Alone(policy)),
-        lambda step: grpo.learning_rate(config, step),
-        config.steps,
         stream(seed, *prompts, purpose, "rollout"),
         differentiate=differentiate,
     )

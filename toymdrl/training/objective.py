@@ -40,12 +40,23 @@ class Objective(Protocol):
     """
 
     @property
+    def steps(self) -> int:
+        """Of the stage."""
+
+    @property
+    def weight_decay(self) -> float:
+        """AdamW's."""
+
+    @property
     def updates(self) -> int:
         """Updates on what was played once."""
 
     @property
     def gradient_norm(self) -> float:
         """Largest norm of the gradient of one update; a longer one is clipped."""
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
 
     def draw(self, generator: torch.Generator) -> Parts:
         """All that one step draws at random, for one member, on the CPU."""

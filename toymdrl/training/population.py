@@ -21,12 +21,11 @@ from toymdrl.domains import DOMAINS, problems
 from toymdrl.policy.model import DivergenceError, ModelConfig, Policy, copy_policy
 from toymdrl.replay import Replay
 from toymdrl.streams import stream
-from toymdrl.training import grpo, pretrain
 from toymdrl.training.draws import Block, ahead, demonstrations
 from toymdrl.training.grpo import GRPO, GRPOConfig
 from toymdrl.training.objective import Objective, take_step
 from toymdrl.training.pretrain import WarmStart, WarmStartConfig
-from toymdrl.training.stage import BETAS, Rate
+from toymdrl.training.stage import BETAS
 
 Logs = list[dict[str, float]]
 """What a step did, one entry a member."""
@@ -119,14 +118,10 @@ class PopulationTraining:
         population: Population,
         objective: Objective,
         draws: Iterator[Block],
-        rate: Rate,
-        steps: int,
-        *,
-        weight_decay: float = 0.0,
     ) -> None:
         """A fresh optimiser on the population's weights; `draws` yields blocks for all steps."""
         self.population = population
-        self.steps = steps
+        self.steps = objective.steps
         self.step = 0
         self.diverged: DivergenceError | None = None
         """What was not finite, once `logs` has met it."""
@@ -136,7 +131,7 @@ class PopulationTraining:
         self._drawn = 0
         self._draws: list[Tensor] = []
         """Of all steps, where the device can read them, (steps, members, …) each; filled up to `_drawn`."""
-        self._rates = torch.tensor([rate(step) for step in range(steps)], device=device)
+        self._rates = torch.tensor([objective.rate(step) for step in range(self.steps)], device=device)
         self._rate = torch.zeros((), device=device)
         self._now = torch.zeros(1, dtype=torch.int64, device=device)
         """The step under way, where the device can read it."""
@@ -149,7 +144,7 @@ class PopulationTraining:
             weights,
             lr=self._rate,
             betas=BETAS,
-            weight_decay=weight_decay,
+            weight_decay=objective.weight_decay,
             fused=True,
             capturable=device.type == "cuda",
         )
@@ -231,9 +226,6 @@ def warm_start(
         population,
         WarmStart(config, population.weights["head.weight"]),
         demonstrations(config, seeds, in_processes=population.device.type == "cuda"),
-        lambda step: pretrain.learning_rate(config, step),
-        config.steps,
-        weight_decay=config.weight_decay,
     )
 
 
@@ -261,6 +253,4 @@ def rl_stage(
         population,
         asked,
         ahead(asked, config.steps, generators),
-        lambda step: grpo.learning_rate(config, step),
-        config.steps,
     )

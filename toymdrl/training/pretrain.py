@@ -92,12 +92,17 @@ class WarmStart:
 
     def __init__(self, config: WarmStartConfig, weight: Tensor) -> None:
         """`weight` is one of the learner's: the layout is laid where it is, in its type."""
-        self._batch = config.batch
+        self._config = config
+        self.steps, self.weight_decay = config.steps, config.weight_decay
         self._layout = chain(columns()).to(weight)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        return learning_rate(self._config, step)
 
     def draw(self, generator: torch.Generator) -> Parts:
         """`demonstrations`."""
-        return demonstrations(self._batch, generator)
+        return demonstrations(self._config.batch, generator)
 
     def play(self, learner: Learner, *drawn: Tensor) -> Parts:
         """The same, where the learner is; drawn ahead they are bytes."""

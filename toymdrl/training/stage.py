@@ -14,14 +14,11 @@ from torch import Tensor, nn
 from toymdrl.domains import DOMAINS, problems
 from toymdrl.policy.model import DivergenceError, ModelConfig, Policy, copy_policy
 from toymdrl.streams import stream
-from toymdrl.training import grpo, pretrain
 from toymdrl.training.grpo import GRPO, GRPOConfig
 from toymdrl.training.objective import Objective, take_step, whole
 from toymdrl.training.pretrain import WarmStart, WarmStartConfig
 
 BETAS = (0.9, 0.95)
-Rate = Callable[[int], float]
-"""Learning rate of a step, counted from 0."""
 Differentiate = Callable[[Any, Sequence[nn.Parameter], torch.Generator], None]
 """Leaves in every parameter's `grad` what the optimiser is to follow, from what the objective's loss gave."""
 
@@ -65,11 +62,8 @@ class Training:
         self,
         policy: Policy,
         objective: Objective,
-        rate: Rate,
-        steps: int,
         generator: torch.Generator,
         *,
-        weight_decay: float = 0.0,
         differentiate: Differentiate = backward,
     ) -> None:
         """A fresh optimiser on a policy that is trained in place.
@@ -77,23 +71,19 @@ class Training:
         Args:
             policy: where to start.
             objective: of every step.
-            rate: learning rate.
-            steps: how many.
             generator: of the stage's own random stream.
-            weight_decay: of AdamW.
             differentiate: for an objective of several losses.
         """
         self.policy = policy
-        self.steps = steps
+        self.steps = objective.steps
         self.step = 0
         self._objective = objective
-        self._rate = rate
         self._generator = generator
         self._differentiate = differentiate
         self._learner = Alone(policy)
         self._parameters = list(policy.parameters())
         self._optimiser = torch.optim.AdamW(
-            self._parameters, lr=0.0, betas=BETAS, weight_decay=weight_decay, fused=True
+            self._parameters, lr=0.0, betas=BETAS, weight_decay=objective.weight_decay, fused=True
         )
 
     def advance(self) -> dict[str, float]:
@@ -104,7 +94,7 @@ class Training:
         """
         # torch's schedulers keep a state of their own; a rate that is a function of the step needs none.
         for group in self._optimiser.param_groups:
-            group["lr"] = self._rate(self.step)
+            group["lr"] = self._objective.rate(self.step)
         drawn = self._objective.draw(self._generator)
         logged = take_step(self._objective, self._learner, self._descend, drawn)
         self.step += 1
@@ -170,10 +160,7 @@ def warm_start(model: ModelConfig, config: WarmStartConfig, seed: int, device: s
     return Training(
         policy,
         WarmStart(config, policy.head.weight),
-        lambda step: pretrain.learning_rate(config, step),
-        config.steps,
         stream(seed, "demonstrations"),
-        weight_decay=config.weight_decay,
     )
 
 
@@ -202,7 +189,5 @@ def rl_stage(
     return Training(
         policy,
         objective(problems(DOMAINS[domain], "train"), config, Alone(policy)),
-        lambda step: grpo.learning_rate(config, step),
-        config.steps,
         stream(seed, domain, purpose, "rollout"),
     )
