@@ -21,12 +21,10 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from torch import Tensor
 
 from toymdrl.analysis.conflict import project
 from toymdrl.evidence import Row, Rule, cell, holm, interval, of_each_seed, rule_table, sign_flip
-from toymdrl.parameters import at_parameters, read_parameters
-from toymdrl.policy.model import Policy
+from toymdrl.parameters import at_parameters
 from toymdrl.policy.scores import evaluate
 from toymdrl.runs.plan import BASE
 from toymdrl.study.protection import train_protected
@@ -34,7 +32,7 @@ from toymdrl.study.questions import Setting
 from toymdrl.study.stage import run_of, seeds_of
 from toymdrl.study.start import Start, trainable_copy
 from toymdrl.style import BOUND, FAINT, INK, STYLE
-from toymdrl.training.mixture import Combine, total
+from toymdrl.training.mixture import Combine, anchored, pcgrad, total
 
 TITLE = "Rivals of refresh and rollback"
 PLACE = 5
@@ -159,21 +157,6 @@ def rollback_refresh(start: Start) -> Scores:
     """Both repairs."""
     with at_parameters(start.last, start.end - start.subject.rolled_back(ROLLED_BACK)):
         return evaluate(start.refreshed(start.last, REFRESHED))
-
-
-def pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
-    """Each domain's gradient less its projections on those that it conflicts with, summed (arXiv 2001.06782)."""
-    from torchjd.aggregation import PCGrad  # noqa: PLC0415 (an extra, which the other arms do without)
-
-    seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng():  # the library draws its order of projections from the global stream
-        torch.manual_seed(seed)
-        return PCGrad()(gradients)
-
-
-def anchored(weight: float, fisher: Tensor, own: Tensor, policy: Policy) -> Combine:
-    """The mean gradient plus EWC's (arXiv 1612.00796)."""
-    return lambda gradients, _: total(gradients, _) + weight * fisher * (read_parameters(policy) - own)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.rivals import anchored, pcgrad
 from toymdrl.parameters import read_parameters, write_parameters
 from toymdrl.policy.model import Policy, copy_policy
 from toymdrl.runs.config import PRESETS
 from toymdrl.streams import stream
-from toymdrl.training.mixture import mix, total
+from toymdrl.training.mixture import anchored, mix, pcgrad, total
 from toymdrl.training.stage import rl_stage, warm_start
 
 SMOKE = PRESETS["smoke"]

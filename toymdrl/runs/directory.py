@@ -29,7 +29,7 @@ from toymdrl.runs.config import RunConfig, from_json, to_json
 from toymdrl.runs.metrics import Line, MetricsLog
 from toymdrl.runs.paths import RunFiles
 from toymdrl.runs.plan import Checkpoint, Stage, everything
-from toymdrl.runs.provenance import provenance
+from toymdrl.runs.provenance import add_session
 from toymdrl.runs.results import Logged, Results, RunError, Scored, read_results, results_text
 from toymdrl.sourcecode import source_digest
 
@@ -313,16 +313,8 @@ class RunDirectory(RunFiles):
 
     def record_session(self) -> None:
         """Add where and with what this session runs to provenance.json."""
-        try:
-            sessions = json.loads(self.provenance_file.read_text(encoding="utf-8"))["sessions"]
-            sessions = list(sessions)
-        except FileNotFoundError:
-            sessions = []
-        except (ValueError, KeyError, TypeError, RecursionError):
-            sessions = []
+        if not add_session(self.provenance_file, self.config):
             self.damage.append(f"{self.provenance_file} was damaged; where earlier sessions ran is lost")
-        sessions.append(provenance(self.config))
-        write_atomically(self.provenance_file, json.dumps({"sessions": sessions}, indent=1) + "\n")
 
     def provenance_text(self) -> str:
         """The content of provenance.json, or a line that says that there is none."""

@@ -1,5 +1,6 @@
 """Where a run's numbers come from: code, versions, machine and time."""
 
+import json
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 
+from toymdrl.files import write_atomically
 from toymdrl.runs.config import RunConfig
 from toymdrl.sourcecode import PACKAGE
 
@@ -47,3 +49,17 @@ def provenance(config: RunConfig) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else config.device,
         "threads": config.threads,
     }
+
+
+def add_session(file: Path, config: RunConfig) -> bool:
+    """Add a session's entry to a file of them; whether the earlier ones could be read."""
+    sessions, sound = [], True
+    try:
+        sessions = list(json.loads(file.read_text(encoding="utf-8"))["sessions"])
+    except FileNotFoundError:
+        pass  # this is the first
+    except (ValueError, KeyError, TypeError, RecursionError):
+        sound = False
+    sessions.append(provenance(config))
+    write_atomically(file, json.dumps({"sessions": sessions}, indent=1) + "\n")
+    return sound

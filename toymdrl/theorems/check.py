@@ -7,7 +7,7 @@ A theorem's constants hold on a whole region; a network shows them at some point
 from collections.abc import Iterator
 from itertools import pairwise
 
-from toymdrl.analysis import constants, damage
+from toymdrl.analysis import damage, expansion, repairs
 from toymdrl.analysis.alternation import Alternation
 from toymdrl.analysis.contraction import Contraction
 from toymdrl.analysis.cosines import Cosines
@@ -39,7 +39,7 @@ ROUNDING = 1e-5
 """Of float32, on a cosine."""
 
 
-def _taylor(c: constants.Taylor, rounding: float) -> Iterator[Finding]:
+def _taylor(c: expansion.Taylor, rounding: float) -> Iterator[Finding]:
     slope, whole = f"Hessian along δ Lipschitz, ρ = {c.rho_along:.3g}", f"Hessian Lipschitz, ρ = {c.rho:.3g}"
     remainder = float(taylor_remainder(c.rho_along, c.norm))
     _, high = damage_range(c.eps_g, -c.most, c.most, c.rho_along, c.norm)
@@ -71,7 +71,7 @@ def _pair(pair: Decomposition, rounding: float) -> Iterator[Finding]:
     yield Bound(Theorem(13, "c"), what, slope, ON_THE_WAY, abs(pair.closure), rough, rounding)
 
 
-def _subspace(c: constants.Localised, size: int) -> Iterator[Finding]:
+def _subspace(c: expansion.Localised, size: int) -> Iterator[Finding]:
     held = f"S fixed before δ: {size} directions, leak {c.leak:.3g}, ‖QHQ‖ ≤ {c.h_perp:.3g}"
     error = float(localisation_error(c.leak, c.h_perp, c.p, c.q))
     yield Bound(Theorem(4, "a"), "|D2 - Pδ·HPδ/2|", held, ON_THE_WAY, abs(c.second - c.inside), error)
@@ -107,7 +107,7 @@ def _refresh(c: Contraction) -> Iterator[Finding]:
     yield Bound(Theorem(6, "a"), f"‖u‖ after {steps} exact steps", smooth, ON_THE_WAY, c.moved_by[-1], far)
 
 
-def _undone(c: constants.Undone) -> Iterator[Finding]:
+def _undone(c: repairs.Undone) -> Iterator[Finding]:
     what = f"{BUDGET:.0%} of the coordinates"
     slope = f"Hessian Lipschitz, ρ = {c.rho:.3g}"
     remainder = float(rollback_remainder(c.rho, c.m, c.n))
@@ -123,7 +123,7 @@ def _undone(c: constants.Undone) -> Iterator[Finding]:
     )
 
 
-def _others(e: Explanation, across: constants.Collateral | None, total: constants.Joint) -> Iterator[Finding]:
+def _others(e: Explanation, across: repairs.Collateral | None, total: repairs.Joint) -> Iterator[Finding]:
     if across:
         seen = (
             f"‖Pg‖ = {across.slope_in:.3g}, ‖Qg‖ = {across.slope_out:.3g}, ‖PHP‖ = {across.inside:.3g}, ‖H‖ = "
@@ -200,17 +200,17 @@ def check(subject: Subject, e: Explanation) -> tuple[Finding, ...]:
     fit = subject.fit_loss(harmed)
     with at_parameters(policy, start):
         rounding = damage.ROUNDING * max(1.0, abs(value(policy, subject.losses[harmed])))
-    taylor = constants.taylor(policy, subject.losses[harmed], start, delta)
-    localised = constants.localised(policy, fit, start, delta, subject.spectrum.values, basis)
+    taylor = expansion.taylor(policy, subject.losses[harmed], start, delta)
+    localised = expansion.localised(policy, fit, start, delta, subject.spectrum.values, basis)
     m = subject.rolled_back(BUDGET)
-    undone = constants.undone(policy, fit, start, delta, m, 1 / abs(float(subject.spectrum.values[0])))
+    undone = repairs.undone(policy, fit, start, delta, m, 1 / abs(float(subject.spectrum.values[0])))
     across = None
     if other := next(iter(subject.others()), None):
         u = subject.vectors[subject.headline.refreshed] - end
         theirs = subject.fit_loss(other, 1 / 4)
-        across = constants.collateral(policy, theirs, end, u, basis, other=other)
+        across = repairs.collateral(policy, theirs, end, u, basis, other=other)
     losses = {domain: subject.fit_loss(domain, 1 / 4) for domain in subject.order}
-    total = constants.joint(policy, losses, harmed, end)
+    total = repairs.joint(policy, losses, harmed, end)
     pair = next(each for each in e[Damage].pairs if (each.earlier, each.later) == (harmed, subject.later))
     found = [*_pair(pair, rounding), *_taylor(taylor, rounding), *_cosines(e), *_subspace(localised, basis.shape[1])]
     found += [*_undone(undone), *_others(e, across, total), *_transfer(e), *_formats(e)]

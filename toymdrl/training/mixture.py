@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from toymdrl.domains import DOMAINS, problems
-from toymdrl.parameters import flatten, unflatten
+from toymdrl.parameters import flatten, read_parameters, unflatten
 from toymdrl.policy.model import Policy
 from toymdrl.streams import stream
 from toymdrl.training import grpo
@@ -22,6 +22,21 @@ Combine = Callable[[Tensor, torch.Generator], Tensor]
 def total(gradients: Tensor, _: torch.Generator) -> Tensor:
     """The gradient of the mean loss over all prompts."""
     return gradients.sum(dim=0)
+
+
+def pcgrad(gradients: Tensor, generator: torch.Generator) -> Tensor:
+    """Each domain's gradient less its projections on those that it conflicts with, summed (arXiv 2001.06782)."""
+    from torchjd.aggregation import PCGrad  # noqa: PLC0415 (an extra, which the other arms do without)
+
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng():  # the library draws its order of projections from the global stream
+        torch.manual_seed(seed)
+        return PCGrad()(gradients)
+
+
+def anchored(weight: float, fisher: Tensor, own: Tensor, policy: Policy) -> Combine:
+    """The mean gradient plus EWC's (arXiv 1612.00796)."""
+    return lambda gradients, _: total(gradients, _) + weight * fisher * (read_parameters(policy) - own)
 
 
 class Mixture:
