@@ -14,9 +14,10 @@ import toymdrl
 from toymdrl.claims.explanation import WORK
 from toymdrl.cli import main
 from toymdrl.domains import DOMAINS
-from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
+from toymdrl.runs.config import PRESETS, RunConfig
 from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.machine import contention
+from toymdrl.settings import ConfigError
 
 
 @pytest.mark.parametrize(

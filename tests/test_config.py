@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, from_json, to_json, validate
+from toymdrl.runs.config import PRESETS, RunConfig, from_json, to_json, validate
+from toymdrl.settings import ConfigError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),

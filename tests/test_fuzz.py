@@ -20,7 +20,8 @@ from toymdrl import cli
 from toymdrl.checkpoints.shards import CheckpointError, places
 from toymdrl.checkpoints.whole import read_checkpoints
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
-from toymdrl.runs.config import ConfigError, RunConfig, from_json, to_json
+from toymdrl.runs.config import RunConfig, from_json, to_json
+from toymdrl.settings import ConfigError
 
 FUZZ = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],

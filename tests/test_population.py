@@ -113,8 +113,7 @@ def test_a_member_that_diverges_stops_all_before_an_update() -> None:
 
 @pytest.mark.parametrize("bad", [0, 1, 3])
 def test_a_loss_that_is_not_finite_stops_all_before_its_update(bad: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound_steps = replace(CONFIG, steps=bad, anneal=False)
-    sound = together(starts(), sound_steps) if bad else None
+    sound = together(starts(), replace(CONFIG, steps=bad, anneal=False)) if bad else None
     stage = together(starts(), replace(CONFIG, anneal=False))
     real = grpo.loss
     for step in range(CONFIG.steps):

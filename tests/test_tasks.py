@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from toymdrl.runs.config import PRESETS, ConfigError
+from toymdrl.runs.config import PRESETS
+from toymdrl.settings import ConfigError
 from toymdrl.sourcecode import PACKAGE
 from toymdrl.study import rows as rows_on_disk
 from toymdrl.study.asking import reproduce

@@ -25,7 +25,7 @@ from toymdrl.checkpoints.rollback import roll_back as roll_back
 
 # What they raise.
 from toymdrl.checkpoints.shards import CheckpointError as CheckpointError
-from toymdrl.runs.config import ConfigError as ConfigError
+from toymdrl.settings import ConfigError as ConfigError
 from toymdrl.files import CorruptFile as CorruptFile
 from toymdrl.curvature import CurvatureError as CurvatureError
 from toymdrl.runs.results import RunError as RunError

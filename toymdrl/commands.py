@@ -23,7 +23,7 @@ from toymdrl.claims.subject import Subject
 from toymdrl.files import CorruptFile, write_atomically
 from toymdrl.report.write import write_report
 from toymdrl.runs.cohort import train
-from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, validate
+from toymdrl.runs.config import PRESETS, RunConfig, validate
 from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.machine import FIGHTING, contention, prepare
 from toymdrl.runs.options import OPTIONS, changed
@@ -31,6 +31,7 @@ from toymdrl.runs.pipeline import StageDivergedError
 from toymdrl.runs.plan import everything, headline, stages
 from toymdrl.runs.progress import Terminal
 from toymdrl.runs.results import RunError
+from toymdrl.settings import ConfigError
 from toymdrl.study.asking import reproduce
 from toymdrl.study.compare import compare
 from toymdrl.theorems.check import check

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from scipy.special import roots_jacobi
 from torch import Tensor, nn
 
@@ -30,9 +30,10 @@ from toymdrl.derivatives import (
     parts,
     product_in_chunks,
     second,
+    undisturbed,
     value,
 )
-from toymdrl.parameters import at_parameters, flatten, read_parameters, trainable_parameters
+from toymdrl.parameters import at_parameters, flatten, precision, read_parameters, trainable_parameters
 
 # What a measurement needs beside curvature comes from the same place.
 __all__ = [
@@ -53,6 +54,8 @@ __all__ = [
     "value",
 ]
 
+SYMMETRY = 1e-3
+"""Largest difference of u.Hv and v.Hu, over the lengths of what they are made of: rounding is far below it."""
 SMALLEST_KRYLOV_SPACE = 10
 """Lanczos vectors for the smallest problems; twice the pairs for others."""
 
@@ -91,9 +94,16 @@ class Hessian:
         self.size = sum(parameter.numel() for parameter in trainable_parameters(module))
         self._loss = loss
         self._recorded = loss.recorded(module) if isinstance(loss, FixedLoss) else None
+        parameters = trainable_parameters(module)
+        self._like = torch.zeros(0, dtype=precision(parameters), device=parameters[0].device)
+        # A fixed loss is ours: what it promises is tested where it is made.
+        self._symmetric = isinstance(loss, FixedLoss)
         # A recording keeps its own memory; a graph beside it would only double that.
         keep_graph = keep_graph and not self._recorded
-        self._graph = [gradient_of(p, module, create_graph=True) for p in parts(loss, module)] if keep_graph else None
+        self._graph: list[Tensor] | None = None
+        if keep_graph:
+            with undisturbed(module):
+                self._graph = [gradient_of(part, module, create_graph=True) for part in parts(loss, module)]
 
     @property
     def gradient(self) -> Tensor:
@@ -113,6 +123,38 @@ class Hessian:
             raise CurvatureError(f"a tensor of {self.size} coordinates is needed, not {given}")
         if vector.dim() == 2:
             return torch.stack([self @ column for column in vector.unbind(1)], dim=1)
+        if not vector.is_floating_point():
+            raise CurvatureError(f"a vector of floating-point numbers is needed, not of {vector.dtype}")
+        # In the gradient's format, where the module is; the product comes back in the vector's own.
+        ours = vector.to(self._like)
+        product = self._product(ours)
+        if not self._symmetric:
+            self._check_symmetry(ours, product)
+        return product.to(vector)
+
+    def _check_symmetry(self, vector: Tensor, product: Tensor) -> None:
+        """Refuse an operator that is no Hessian: once, for one further product.
+
+        A kernel whose second derivative is wrong, or a loss that is another function each time, gives products that are
+        those of no symmetric matrix.
+
+        Raises:
+            CurvatureError: u.Hv is not v.Hu for a random u.
+        """
+        self._symmetric = True
+        generator = torch.Generator().manual_seed(0)
+        u = torch.randn(self.size, generator=generator, dtype=torch.float64).to(self._like)
+        bent = self._product(u)
+        one, other = float(u.double() @ product.double()), float(vector.double() @ bent.double())
+        scale = float(u.norm()) * float(product.norm()) + float(vector.norm()) * float(bent.norm())
+        if not abs(one - other) <= SYMMETRY * scale:
+            raise CurvatureError(
+                f"the products are those of no symmetric matrix (u.Hv = {one:.4g}, v.Hu = {other:.4g}): the loss is "
+                "random though the module is in eval mode, or a kernel has a wrong second derivative; draw random "
+                "numbers outside of the loss, and do without fused kernels"
+            )
+
+    def _product(self, vector: Tensor) -> Tensor:
         if self._recorded:
             return self._recorded.product(vector)
         if self._graph is None:
@@ -163,14 +205,15 @@ def top_eigenpairs(
     """
     if not 0 < pairs < hessian.size:
         raise CurvatureError(f"{pairs} pairs of {hessian.size} coordinates; take 1 to {hessian.size - 1}")
-    weight = trainable_parameters(hessian.module)[0]
-    dtype = np.float64 if weight.dtype == torch.float64 else np.float32
+    weights = trainable_parameters(hessian.module)
+    like = torch.zeros(0, dtype=precision(weights), device=weights[0].device)
+    dtype = np.float64 if like.dtype == torch.float64 else np.float32
     spent = 0
 
     def product(vector: np.ndarray) -> np.ndarray:
         nonlocal spent
         spent += 1
-        ours = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1), dtype=dtype)).to(weight)
+        ours = torch.from_numpy(np.ascontiguousarray(vector.reshape(-1), dtype=dtype)).to(like)
         return (hessian @ ours).cpu().numpy().astype(dtype)
 
     # ARPACK works on the CPU, in numpy: vectors go there and back, products stay here.
@@ -180,11 +223,18 @@ def top_eigenpairs(
     find: Any = eigsh  # the stubs know no operator that it takes
     # ARPACK's own choice, but never more vectors than there are coordinates.
     space = min(hessian.size, max(2 * pairs + 1, SMALLEST_KRYLOV_SPACE))
-    values, vectors = find(operator, k=pairs, which=which, v0=start, tol=tolerance, ncv=space)
+    try:
+        values, vectors = find(operator, k=pairs, which=which, v0=start, tol=tolerance, ncv=space)
+    except ArpackError:
+        # ARPACK knows no zero matrix: it calls the first product a zero start vector.
+        if np.any(product(start)):
+            raise
+        basis = np.linalg.qr(np.random.default_rng(0).standard_normal((hessian.size, pairs)))[0]
+        return Eigenpairs(np.zeros(pairs), torch.from_numpy(basis.astype(dtype)).to(like), spent)
     order = np.argsort(-np.abs(values))
     # Lanczos vectors are orthogonal up to rounding only; QR keeps their order and makes them so.
     basis, _ = np.linalg.qr(vectors[:, order].astype(np.float64))
-    return Eigenpairs(values[order].astype(np.float64), torch.from_numpy(basis.astype(dtype)).to(weight), spent)
+    return Eigenpairs(values[order].astype(np.float64), torch.from_numpy(basis.astype(dtype)).to(like), spent)
 
 
 def residuals(hessian: Operator, pairs: Eigenpairs) -> np.ndarray:
@@ -255,6 +305,9 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
         module: whose parameters.
         logprobs: yields the log-probability of each sample, as a scalar with a graph of its own.
 
+    Raises:
+        CurvatureError: it yields several samples' together, or nothing.
+
     Example:
         >>> import torch
         >>> from torch import nn
@@ -270,6 +323,11 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
     total, samples = torch.zeros_like(read_parameters(module)), 0
     for logp in parts(logprobs, module):
         # One sample at a time: a square of a mean is not the mean of squares.
+        if logp.dim():
+            raise CurvatureError(
+                f"log-probabilities of shape {tuple(logp.shape)} together; yield each sample's as a scalar, from a "
+                "forward pass of its own (their mean would give the square of a mean, not the mean of squares)"
+            )
         total += gradient_of(logp, module).square()
         samples += 1
     return total / samples

@@ -8,7 +8,9 @@ On a GPU a product of a small model is thousands of small operations, and launch
 `FixedLoss` promises that they are always the same; they are then recorded once and replayed.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -98,10 +100,10 @@ class _Recorded:
         return torch.stack([part.double() for part in parts(self._loss, self._module)]).sum()
 
     def _slope(self) -> Tensor:
-        return total_gradient(self._module, self._loss)
+        return _total_gradient(self._module, self._loss)
 
     def _bend(self) -> Tensor:
-        return product_in_chunks(self._module, self._loss, self._vector)
+        return _product_in_chunks(self._module, self._loss, self._vector)
 
 
 def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
@@ -112,44 +114,112 @@ def parts(loss: Loss, module: nn.Module) -> Iterator[Tensor]:
     """
     if not callable(loss):
         raise CurvatureError("the loss must be a function of the module: lambda module: …")
-    # One scalar or many: whoever asks sees parts.
     value = loss(module)
-    yield from (value,) if isinstance(value, Tensor) else value
+    if isinstance(value, Tensor):
+        yield value
+        return
+    if isinstance(value, Mapping) or hasattr(value, "loss") or not isinstance(value, Iterable):
+        raise CurvatureError(f"the loss returned {_named(value)}; return a scalar tensor{_such_as(value)}")
+    empty = True
+    for part in value:
+        if not isinstance(part, Tensor):
+            raise CurvatureError(f"the loss yielded {_named(part)}; yield scalar tensors{_such_as(part)}")
+        empty = False
+        yield part
+    # An iterator that was made outside of the loss is used up after the first evaluation: a zero would be a lie.
+    if empty:
+        raise CurvatureError("the loss yielded nothing; make its data anew in each call, not an iterator outside of it")
+
+
+def _named(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _such_as(value: object) -> str:
+    """What to return instead, where that can be seen."""
+    if isinstance(value, Mapping) and "loss" in value:
+        return ': its ["loss"]'
+    if hasattr(value, "loss"):
+        return ": its .loss"
+    if isinstance(value, float | int):
+        return ", without .item() or float()"
+    return ""
 
 
 @torch.no_grad()
 def value(module: nn.Module, loss: Loss) -> float:
-    """The loss, without graph."""
+    """The loss, without graph.
+
+    Raises:
+        CurvatureError: it is not finite.
+    """
     if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
         return recorded.value()
-    return sum(float(part) for part in parts(loss, module))
+    with undisturbed(module):
+        total = sum(float(part) for part in parts(loss, module))
+    if not math.isfinite(total):
+        raise CurvatureError(f"the loss is {total}; look at the data and the weights that give it")
+    return total
 
 
 def check(module: nn.Module, loss: Loss) -> None:
-    """Refuse a random loss.
+    """Refuse a loss that dropout makes random.
 
     Raises:
-        CurvatureError: the module is in train mode and has dropout.
+        CurvatureError: the module is in train mode, and two evaluations differ.
     """
     if isinstance(loss, FixedLoss) or not any(each.training for each in module.modules()):
         return
-    with torch.no_grad():
+    with torch.no_grad(), undisturbed(module, draws=True):
         one, two = next(parts(loss, module)), next(parts(loss, module))
+    if not one.dim() and not bool(torch.isfinite(one)):
+        raise CurvatureError(f"the loss is {float(one)}; look at the data and the weights that give it")
     if not torch.equal(one, two):
         raise CurvatureError("two evaluations of the loss differ (dropout in train mode?); call module.eval() first")
+
+
+@contextmanager
+def undisturbed(module: nn.Module, *, draws: bool = False) -> Iterator[None]:
+    """Evaluate losses within: buffers, such as running statistics, are left as found, and nothing may be drawn.
+
+    Args:
+        module: whose buffers.
+        draws: let it draw from torch's random numbers, as dropout does.
+
+    Raises:
+        CurvatureError: it drew, so that its derivatives would be those of another function each time.
+    """
+    state = torch.get_rng_state()
+    buffers = list(module.buffers())
+    kept = [buffer.data for buffer in buffers]
+    # The loss writes on copies. They are put away by moving the data, not by writing: a kept graph may hold the buffer,
+    # and would refuse one that was written.
+    for buffer, own in zip(buffers, kept, strict=True):
+        buffer.data = own.clone()
+    try:
+        yield
+    finally:
+        for buffer, own in zip(buffers, kept, strict=True):
+            buffer.data = own
+    if not draws and not torch.equal(state, torch.get_rng_state()):
+        raise CurvatureError(
+            "the loss draws random numbers (dropout that eval() does not stop?); draw them outside of it"
+        )
 
 
 def gradient_of(part: Tensor, module: nn.Module, *, create_graph: bool = False) -> Tensor:
     """Gradient of one scalar, (coordinates,).
 
     Raises:
-        CurvatureError: it is no scalar, or no function of the parameters.
+        CurvatureError: it is no scalar, no function of the parameters, or not finite.
     """
     advice = "the loss must be a scalar computed from the module's parameters, without detach or no_grad"
     if part.dim():
         raise CurvatureError(f"{advice}; it has shape {tuple(part.shape)}: take its mean")
     if not part.requires_grad:
         raise CurvatureError(advice)
+    if not part.is_cuda and not bool(torch.isfinite(part)):  # a GPU would have to be waited for
+        raise CurvatureError(f"the loss is {float(part.detach())}; look at the data and the weights that give it")
     parameters = trainable_parameters(module)
     # Some parameters may not enter this part: their slope is zero, unless none enters.
     pieces = torch.autograd.grad(part, parameters, create_graph=create_graph, allow_unused=True)
@@ -171,14 +241,26 @@ def second(slope: Tensor, module: nn.Module, *, retain_graph: bool) -> Tensor:
     except RuntimeError as error:
         # The kept graph remembers which values it was built of.
         if "inplace operation" in str(error):
-            raise CurvatureError("the parameters have changed since; make a new Hessian where they are now") from error
+            raise CurvatureError(
+                "the parameters have been written since this Hessian was made (moving them and back counts, as "
+                "at_parameters and decompose_damage do); make a new one where they are now, or with keep_graph=False"
+            ) from error
+        if "double backward" in str(error) or hasattr(module, "_orig_mod"):
+            raise CurvatureError("a compiled module has no second derivative; give module._orig_mod") from error
         if "derivative" not in str(error):
             raise
-        raise CurvatureError(
-            "a kernel of this module has no second derivative (fused attention, most likely); load a Hugging Face "
-            'model with attn_implementation="eager"'
-        ) from error
+        raise CurvatureError(f"a kernel of this module has no second derivative; {_without_fused(module)}") from error
     return flatten(pieces)
+
+
+def _without_fused(module: nn.Module) -> str:
+    """How to have a module without fused attention, which is what lacks a second derivative most likely."""
+    if any(type(each).__module__.startswith("transformers.") for each in module.modules()):
+        return 'load the Hugging Face model with attn_implementation="eager"'
+    return (
+        "fused attention, most likely: evaluate the loss within torch.nn.attention.sdpa_kernel("
+        "torch.nn.attention.SDPBackend.MATH)"
+    )
 
 
 def gradient(module: nn.Module, loss: Loss) -> Tensor:
@@ -201,6 +283,11 @@ def gradient(module: nn.Module, loss: Loss) -> Tensor:
 
 def total_gradient(module: nn.Module, loss: Loss) -> Tensor:
     """Gradient of the loss, its parts one after another, (coordinates,)."""
+    with undisturbed(module):
+        return _total_gradient(module, loss)
+
+
+def _total_gradient(module: nn.Module, loss: Loss) -> Tensor:
     total = torch.zeros_like(read_parameters(module))
     for part in parts(loss, module):
         total += gradient_of(part, module)
@@ -209,6 +296,11 @@ def total_gradient(module: nn.Module, loss: Loss) -> Tensor:
 
 def product_in_chunks(module: nn.Module, loss: Loss, vector: Tensor) -> Tensor:
     """H v, with the graph of one part of the loss at a time, (coordinates,)."""
+    with undisturbed(module):
+        return _product_in_chunks(module, loss, vector)
+
+
+def _product_in_chunks(module: nn.Module, loss: Loss, vector: Tensor) -> Tensor:
     total = torch.zeros_like(vector)
     for part in parts(loss, module):
         slope = gradient_of(part, module, create_graph=True)

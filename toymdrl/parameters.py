@@ -31,9 +31,21 @@ def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
     return found
 
 
+def precision(tensors: Sequence[Tensor]) -> torch.dtype:
+    """The number format of a vector of such tensors: the widest among them, but never less than float32.
+
+    In half precision a sum over millions of coordinates is rounded away.
+    """
+    found = torch.float32
+    for tensor in tensors:
+        found = torch.promote_types(found, tensor.dtype)
+    return found
+
+
 def flatten(tensors: Sequence[Tensor]) -> Tensor:
-    """Tensors one after another as one vector, (coordinates,)."""
-    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+    """Tensors one after another as one vector, (coordinates,), in their `precision`."""
+    dtype = precision(tensors)
+    return torch.cat([tensor.reshape(-1).to(dtype) for tensor in tensors])
 
 
 def unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:

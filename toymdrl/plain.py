@@ -39,7 +39,11 @@ def _read(kind: Any, value: object, where: str) -> Any:
         if wrong := sorted(set(value) ^ set(names)):
             raise PlainError(f"{where}: setting {wrong[0]!r} is missing or unknown; expected {', '.join(names)}")
         make: Any = kind
-        return make(**{name: _read(kinds[name], value[name], f"{where}{name}.") for name in names})
+        given = {name: _read(kinds[name], value[name], f"{where}{name}.") for name in names}
+        try:
+            return make(**given)
+        except ValueError as error:  # what the dataclass itself refuses
+            raise PlainError(f"{where}{error}") from error
     if origin is tuple and inside[1:] != (Ellipsis,):
         raise TypeError(f"{kind} cannot be read; of tuples, only those of one type and any length")
     if origin is tuple and isinstance(value, list):

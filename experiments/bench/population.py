@@ -25,11 +25,12 @@ from toymdrl.claims.paper import PAPER
 from toymdrl.files import write_atomically
 from toymdrl.policy.model import Policy
 from toymdrl.policy.scores import evaluate
-from toymdrl.runs.config import PRESETS, ConfigError, RunConfig
+from toymdrl.runs.config import PRESETS, RunConfig
 from toymdrl.runs.machine import prepare
 from toymdrl.runs.pipeline import is_scored
 from toymdrl.runs.plan import everything
 from toymdrl.runs.progress import Observer
+from toymdrl.settings import ConfigError
 from toymdrl.study import claims, rows
 from toymdrl.study.asking import reproduce
 from toymdrl.study.stage import config_of, seeds_of, train_together

@@ -130,7 +130,8 @@ def decompose_damage(
             if abs(first + averaged - along[-1]) <= max(CLOSED * abs(along[-1]), none):
                 break
         # |phi''(s) - phi''(0)| <= rho s ||delta||^3 is all that T1's proof needs, so rho along delta is enough.
-        rho = max(abs(c - bent[name]) / s for s, c in zip(nodes, curvatures, strict=True)) / norm**3
+        steepest = max(abs(c - bent[name]) / s for s, c in zip(nodes, curvatures, strict=True))
+        rho = steepest / norm**3 if norm else 0.0
         remainder = float(taylor_remainder(rho, norm))
         eta = float(dominance(first, bent[name] / 2, remainder))
         found.append(

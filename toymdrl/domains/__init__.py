@@ -5,8 +5,20 @@ from toymdrl.domains.base import SPLITS, Domain, Problems, Split, graded_candida
 from toymdrl.domains.programs import Programs
 from toymdrl.domains.records import Records
 from toymdrl.domains.verses import Verses
+from toymdrl.settings import ConfigError
 
 DOMAINS: dict[str, Domain] = {domain.key: domain for domain in (Arithmetic(), Programs(), Records(), Verses())}
+
+
+def domain_called(key: str) -> Domain:
+    """The domain of a key.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if key not in DOMAINS:
+        raise ConfigError(f"unknown domain {key!r}; choose from {', '.join(DOMAINS)}")
+    return DOMAINS[key]
 
 
 def title(key: str) -> str:
@@ -14,4 +26,14 @@ def title(key: str) -> str:
     return DOMAINS[key].title if key in DOMAINS else key
 
 
-__all__ = ["DOMAINS", "SPLITS", "Domain", "Problems", "Split", "graded_candidates", "problems", "title"]
+__all__ = [
+    "DOMAINS",
+    "SPLITS",
+    "Domain",
+    "Problems",
+    "Split",
+    "domain_called",
+    "graded_candidates",
+    "problems",
+    "title",
+]

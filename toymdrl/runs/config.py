@@ -1,14 +1,14 @@
 """What a run is: frozen dataclasses, three presets, a JSON round trip, and a check that says what to type instead."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from toymdrl.domains import DOMAINS
+from toymdrl.domains import DOMAINS, domain_called
 from toymdrl.domains.vocab import TOKENS
 from toymdrl.plain import PlainError, from_plain, to_plain
 from toymdrl.policy.model import ModelConfig
+from toymdrl.settings import ConfigError, at_least
 from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.pretrain import WarmStartConfig
 
@@ -17,10 +17,6 @@ PAPER_ORDER = ("code", "math", "qa", "cw")
 PAPER_HARMED = "math"
 PAPER_REFRESH_STEPS = 3
 """The paper's experiment: the order of training, the domain whose loss it tells, the steps of its refresh."""
-
-
-class ConfigError(ValueError):
-    """A setting that no run can have; the message is one line that says what to use instead."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +86,6 @@ _THOROUGH = replace(
 PRESETS: dict[str, RunConfig] = {config.preset: config for config in (_SMOKE, _LAPTOP, _THOROUGH)}
 
 
-def _at_least(config: Any, least: Mapping[str, float], where: str = "") -> None:
-    for name, bound in least.items():
-        value = getattr(config, name)
-        # Written so that nan, which compares false with everything, is refused too.
-        if not value >= bound or value == float("inf"):
-            raise ConfigError(f"{where}{name} is {value}; use {bound} or more{', but finite' * (value > bound)}")
-
-
 def validate(config: RunConfig) -> RunConfig:
     """The config itself.
 
@@ -112,21 +100,14 @@ def validate(config: RunConfig) -> RunConfig:
         raise ConfigError(f"threads is {config.threads}; use {MOST_THREADS} or fewer")
     known = ", ".join(DOMAINS)
     for key in config.order:
-        if key not in DOMAINS:
-            raise ConfigError(f"unknown domain {key!r}; choose from {known}")
+        domain_called(key)
         if config.order.count(key) > 1:
             raise ConfigError(f"domain {key!r} appears twice in the order; name each domain once, from {known}")
     if not config.order:
         raise ConfigError(f"the order is empty; name at least one domain, from {known}")
-    _at_least(config, {"threads": 1, "evaluate_every": 1, "seed": 0})
-    _at_least(config.model, {"layers": 1, "heads": 1, "width": 1, "neurons": 1})
-    _at_least(config.analysis, {"prompts": 32, "pairs": 2}, "analysis ")
-    least = {"steps": 1, "batch": len(DOMAINS), "learning_rate": 0, "weight_decay": 0}
-    _at_least(config.warm_start, least, "warm-start ")
-    for where, stage in (("", config.grpo), ("refresh ", config.refresh)):
-        _at_least(stage, {"steps": 1, "prompts": 1, "group": 2, "updates": 1}, where)
-        _at_least(stage, {"learning_rate": 0, "kl": 0, "clip": 0, "gradient_norm": 0}, where)
-    # A config may come from a file of another version.
+    at_least(config, {"threads": 1, "evaluate_every": 1, "seed": 0})
+    at_least(config.model, {"layers": 1, "heads": 1, "width": 1, "neurons": 1})
+    at_least(config.analysis, {"prompts": 32, "pairs": 2}, "analysis ")
     if config.model.vocabulary != len(TOKENS):
         raise ConfigError(f"vocabulary is {config.model.vocabulary}; this version has {len(TOKENS)} tokens")
     if config.model.width % config.model.heads:

@@ -8,7 +8,8 @@ import time
 
 import torch
 
-from toymdrl.runs.config import ConfigError, RunConfig
+from toymdrl.runs.config import RunConfig
+from toymdrl.settings import ConfigError
 
 ROUNDS, PRODUCTS = 8, 50
 """Products of a size that a training step is made of: in all about 20 ms on one thread."""

@@ -20,12 +20,13 @@ from tqdm import tqdm
 from toymdrl import catalogue
 from toymdrl.evidence import Row
 from toymdrl.files import write_atomically
-from toymdrl.runs.config import PRESETS, ConfigError, RunConfig, validate
+from toymdrl.runs.config import PRESETS, RunConfig, validate
 from toymdrl.runs.machine import prepare
 from toymdrl.runs.pipeline import StageDivergedError
 from toymdrl.runs.plan import everything
 from toymdrl.runs.progress import Terminal
 from toymdrl.runs.provenance import provenance
+from toymdrl.settings import ConfigError
 from toymdrl.study import claims, questions, rows
 from toymdrl.study.page import MEANINGLESS, judged_claims, known, page
 from toymdrl.study.questions import Question

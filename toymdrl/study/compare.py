@@ -6,7 +6,7 @@ from pathlib import Path
 
 from toymdrl import catalogue
 from toymdrl.evidence import exchange, holm, interval
-from toymdrl.runs.config import ConfigError
+from toymdrl.settings import ConfigError
 from toymdrl.study import claims, rows
 from toymdrl.study.page import judged_claims
 

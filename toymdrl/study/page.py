@@ -6,7 +6,7 @@ from pathlib import Path
 from toymdrl import catalogue
 from toymdrl.claims.paper import PAPER
 from toymdrl.evidence import Row
-from toymdrl.runs.config import ConfigError
+from toymdrl.settings import ConfigError
 from toymdrl.study import claims, questions, rows
 from toymdrl.study.questions import Question
 

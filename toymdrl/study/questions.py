@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 from toymdrl.catalogue import folder, names
 from toymdrl.evidence import Row
-from toymdrl.runs.config import ConfigError
+from toymdrl.settings import ConfigError
 
 NEEDED = ("TITLE", "SECONDS", "settings", "measure", "page")
 Setting = dict[str, Any]

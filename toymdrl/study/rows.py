@@ -8,7 +8,7 @@ from typing import Any
 
 from toymdrl.evidence import Row
 from toymdrl.files import write_atomically
-from toymdrl.runs.config import ConfigError
+from toymdrl.settings import ConfigError
 
 
 @dataclass(frozen=True)

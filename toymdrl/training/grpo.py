@@ -26,7 +26,7 @@ with "rloo", where it is not (arXiv 2402.14740), c is 1. tests/test_grpo.py chec
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -34,6 +34,7 @@ from torch import Tensor
 from toymdrl.domains import Problems
 from toymdrl.policy.model import Policy
 from toymdrl.policy.rollout import Rollout, answer_log_policy, choose, decode, grade
+from toymdrl.settings import ConfigError, at_least
 from toymdrl.training.objective import Learner, Parts
 
 Advantage = Literal["mean", "zscore", "rloo"]
@@ -69,6 +70,17 @@ class GRPOConfig:
     """The policy ratio's gradient is cut outside 1 - clip to 1 + clip."""
     gradient_norm: float = 1.0
     """Largest norm of the gradient of one update."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no stage can have.
+
+        Raises:
+            ConfigError: what, and what to use instead.
+        """
+        at_least(self, {"steps": 1, "prompts": 1, "group": 2, "updates": 1})
+        at_least(self, {"learning_rate": 0, "kl": 0, "clip": 0, "gradient_norm": 0})
+        if self.advantage not in get_args(Advantage):
+            raise ConfigError(f"unknown advantage {self.advantage!r}; choose from {', '.join(get_args(Advantage))}")
 
 
 def learning_rate(config: GRPOConfig, step: int) -> float:

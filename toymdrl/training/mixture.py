@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from toymdrl.domains import DOMAINS, problems
+from toymdrl.domains import domain_called, problems
 from toymdrl.parameters import flatten, read_parameters, unflatten
 from toymdrl.policy.model import Policy
 from toymdrl.streams import stream
@@ -58,7 +58,9 @@ class Mixture:
         self._weights = [count / sum(prompts.values()) for count in prompts.values()]
         self._domains = []
         for domain, count in prompts.items():
-            self._domains.append(GRPO(problems(DOMAINS[domain], "train"), replace(config, prompts=count), learner))
+            self._domains.append(
+                GRPO(problems(domain_called(domain), "train"), replace(config, prompts=count), learner)
+            )
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""

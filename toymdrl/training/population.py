@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from toymdrl.domains import DOMAINS, problems
+from toymdrl.domains import domain_called, problems
 from toymdrl.policy.model import DivergenceError, ModelConfig, Policy, copy_policy
 from toymdrl.replay import Replay
 from toymdrl.streams import stream
@@ -247,7 +247,7 @@ def rl_stage(
         purpose: tells this stage's random streams from those of other stages on the same domain.
         objective: GRPO, or what is built on it.
     """
-    asked = objective(problems(DOMAINS[domain], "train"), config, population)
+    asked = objective(problems(domain_called(domain), "train"), config, population)
     generators = [stream(seed, domain, purpose, "rollout") for seed in seeds]
     return PopulationTraining(
         population,

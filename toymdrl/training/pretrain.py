@@ -15,6 +15,7 @@ from toymdrl.domains import DOMAINS, problems
 from toymdrl.domains.vocab import PAD
 from toymdrl.policy.forest import Forest, chain
 from toymdrl.policy.model import Policy
+from toymdrl.settings import at_least
 from toymdrl.training.objective import Learner, Parts
 
 GRADIENT_NORM = 1.0
@@ -32,6 +33,14 @@ class WarmStartConfig:
     """The peak: reached after a tenth of the steps, then lowered to zero along a cosine."""
     weight_decay: float = 0.1
     """Without it, one seed in eight had not learnt to add when the steps were over."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no warm start can have.
+
+        Raises:
+            ConfigError: what, and what to use instead.
+        """
+        at_least(self, {"steps": 1, "batch": len(DOMAINS), "learning_rate": 0, "weight_decay": 0}, "warm-start ")
 
 
 def learning_rate(config: WarmStartConfig, step: int) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from toymdrl.domains import DOMAINS, problems
+from toymdrl.domains import domain_called, problems
 from toymdrl.policy.model import DivergenceError, ModelConfig, Policy, copy_policy
 from toymdrl.streams import stream
 from toymdrl.training.grpo import GRPO, GRPOConfig
@@ -188,6 +188,6 @@ def rl_stage(
     """
     return Training(
         policy,
-        objective(problems(DOMAINS[domain], "train"), config, Alone(policy)),
+        objective(problems(domain_called(domain), "train"), config, Alone(policy)),
         stream(seed, domain, purpose, "rollout"),
     )
