@@ -154,7 +154,9 @@ WHOLE = {"mlp.gate_proj.weight": torch.ones(20, 3), "mlp.up_proj.weight": torch.
 )
 def test_what_is_no_whole_mlp_has_no_neurons(tensors: dict[str, torch.Tensor], neurons: int, tmp_path: Path) -> None:
     for name, shift in (("base", 0.0), ("a", 0.1), ("b", 0.2)):
-        save_file({key: each + shift for key, each in tensors.items()}, tmp_path / f"{name}.safetensors")
+        # No two matrices alike: those would be tied weights.
+        different = {key: each + shift * (1 + number) for number, (key, each) in enumerate(tensors.items())}
+        save_file(different, tmp_path / f"{name}.safetensors")
     base, a, b = (tmp_path / f"{name}.safetensors" for name in ("base", "a", "b"))
     assert audit_checkpoints(base, {"a": a, "b": b}).pairs["a", "b"][""].jaccard == (1.0 if neurons else None)
 

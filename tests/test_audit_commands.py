@@ -39,7 +39,7 @@ def bad(folder: Path, what: str) -> list[str]:
     spoil: dict[str, Callable[[], object]] = {
         "a pickle": lambda: torch.save(good, after),
         "another model": lambda: save_file({"w": torch.ones(4, 2), "b": torch.ones(4)}, after),
-        "a head that is tied in one of them": lambda: save_file(good | {"lm_head.weight": torch.ones(4, 3)}, after),
+        "a head that is tied in one of them": lambda: save_file(good | {"lm_head.weight": 3 * torch.ones(4, 3)}, after),
         "truncated": lambda: after.write_bytes(after.read_bytes()[:-5]),
         "an index for a page": lambda: (folder / "mine.json").write_text("{}"),
         "indices that are too large": lambda: save_file({"w": torch.tensor([0, 12])}, chosen),

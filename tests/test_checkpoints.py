@@ -42,8 +42,14 @@ def test_a_folder_of_shards_reads_as_one_file(module: nn.Module, tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("more", "tensor 'extra' is in .*after.* alone; give checkpoints of one model"),
-        ("fewer", "tensor '0.bias' is in .*before.* alone; give checkpoints of one model"),
+        (
+            "more",
+            "tensor 'extra' is in .*after.* alone, and is no copy of another there; give checkpoints of one model",
+        ),
+        (
+            "fewer",
+            "tensor '0.bias' is in .*before.* alone, and is no copy of another there; give checkpoints of one model",
+        ),
         ("shape", r"tensor '0.bias' has shape \(2,\) in .*before.*, \(3,\) in .*after"),
         ("text", "cannot be read as safetensors"),
         ("missing", "cannot be read as safetensors"),

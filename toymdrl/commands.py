@@ -16,7 +16,8 @@ from tqdm import tqdm
 from toymdrl.checkpoints.audit import audit_checkpoints
 from toymdrl.checkpoints.auditpage import as_json, page
 from toymdrl.checkpoints.rollback import roll_back
-from toymdrl.checkpoints.shards import CheckpointError, alike
+from toymdrl.checkpoints.shards import CheckpointError
+from toymdrl.checkpoints.view import alike, common_rows
 from toymdrl.claims import paper
 from toymdrl.claims.explanation import WORK, AnalysisError, explain, load_explanation, outcome
 from toymdrl.claims.subject import Subject
@@ -181,7 +182,8 @@ def _audit(arguments: argparse.Namespace) -> None:
     beside = {(each if each.is_dir() else each.parent).resolve() for each in (arguments.base, *others.values())}
     if arguments.json and arguments.json.exists() and arguments.json.resolve().parent in beside:
         raise ConfigError(f"{arguments.json} is there already, beside a checkpoint; give --json another name")
-    first, *_ = alike([arguments.base, *others.values()])  # what does not fit is refused before a bar is drawn
+    paths = [arguments.base, *others.values()]
+    first = common_rows(paths, alike(paths)).tensors[0]  # what does not fit is refused before a bar is drawn
     total = sum(place.size for place in first.values())
     with tqdm(
         total=total, unit_scale=True, unit=" weights", disable=arguments.quiet or None, dynamic_ncols=True

@@ -24,7 +24,8 @@ from toymdrl.analysis.edits import (
     jaccard,
     top_mask,
 )
-from toymdrl.checkpoints.shards import DTYPES, CheckpointError, Place, alike
+from toymdrl.checkpoints.shards import DTYPES, CheckpointError, Place
+from toymdrl.checkpoints.view import alike, common_rows
 from toymdrl.parameters import MLP_WEIGHT
 
 _LAYER = re.compile(r"(?P<stack>.*?\b(?:layers?|blocks?|h))\.(?P<number>\d+)\.")
@@ -32,6 +33,8 @@ REST = "rest"
 """What belongs to no layer: embeddings, the last norm, the head."""
 WHOLE = ""
 """Stands for the whole model where a layer would be named."""
+PLACES = 16
+"""Places between two stored numbers that are told apart."""
 STORED, BY_THE_PAPER = "as stored", "the paper's thresholds"
 """Ways to count a weight as unchanged that are no number format."""
 
@@ -100,6 +103,8 @@ class Audit:
     pairs: dict[tuple[str, str], dict[str, Pair]]
     skipped: tuple[str, ...]
     """Tensors whose numbers are not of a floating-point format that is read."""
+    notes: tuple[str, ...] = ()
+    """What was counted once, cut or left out, and which number formats met."""
 
 
 def layers_of(names: Iterable[str]) -> dict[str, str]:
@@ -126,6 +131,57 @@ def _counts(before: Tensor, after: Tensor) -> _Counts:
         found.unchanged[name] = float((one.to(dtype).to(precise) == two.to(dtype).to(precise)).sum())
     found.below = [float((relative < threshold).sum()) for threshold in THRESHOLDS]
     return found
+
+
+def rounded_likewise(before: Tensor, after: Tensor) -> Tensor:
+    """The base as it would have been stored in the training's format: rounding is not training.
+
+    Unchanged where the training's format is as fine as the base's.
+    """
+    if before.dtype == after.dtype or torch.promote_types(before.dtype, after.dtype) == after.dtype:
+        return before
+    return before.to(after.dtype)
+
+
+def without_the_place(delta: Tensor, base: Tensor, rounded: Tensor) -> Tensor:
+    """An edit seen through rounding, without what the base's place between two stored numbers predicts of it.
+
+    A small change shows only where the base is near the middle between two numbers, and then always towards the nearer
+    of the other side: two trainings that share nothing would agree there. What weights of like place and size do on
+    average is taken out; a direction that two trainings share does not depend on the place, and stays.
+
+    Args:
+        delta: the edit of the rounded base, (weights,).
+        base: as it is, (weights,).
+        rounded: as it would be stored, (weights,).
+    """
+    power = torch.frexp(rounded.float()).exponent.long()
+    spacing = torch.finfo(rounded.dtype).eps * 2.0 ** (power.double() - 1)
+    # From half a spacing below the stored number to half a spacing above, apart for each power of two.
+    place = ((base.double() - rounded.double()) / spacing + 0.5).clamp(0, 1 - 1e-9)
+    bins = (power - power.min()) * PLACES + (place * PLACES).long()
+    count = torch.bincount(bins).clamp(min=1)
+    mean = torch.bincount(bins, weights=delta) / count
+    return delta - mean[bins]
+
+
+def _formats(first: Mapping[str, Place], others: Mapping[str, Mapping[str, Place]]) -> list[str]:
+    """Which number formats meet, where they are not the same."""
+    found = []
+    for name, tensors in others.items():
+        met = sorted(
+            {(first[key].dtype, place.dtype) for key, place in tensors.items() if first[key].dtype != place.dtype}
+        )
+        for one, other in met:
+            how = "the base is rounded likewise" if _coarser(other, one) else "the base is taken as it is"
+            found.append(f"{name} is stored as {other} where the base is {one}: {how}")
+    return found
+
+
+def _coarser(one: str, other: str) -> bool:
+    if one not in DTYPES or other not in DTYPES:
+        return False
+    return torch.promote_types(DTYPES[one], DTYPES[other]) != DTYPES[one]
 
 
 class _Neurons:
@@ -209,7 +265,9 @@ def audit_checkpoints(
     names = list(others)
     if not names:
         raise CheckpointError(f"nothing to compare {base} with; give one checkpoint or more that were trained from it")
-    first, *rest = alike([base, *others.values()])
+    paths = [base, *others.values()]
+    found_alike = common_rows(paths, alike(paths))
+    first, *rest = found_alike.tensors
     counts: dict[str, dict[str, _Counts]] = {name: {WHOLE: _Counts()} for name in names}
     dots: dict[tuple[str, str], dict[str, np.ndarray]] = {pair: {WHOLE: np.zeros(2)} for pair in combinations(names, 2)}
     neurons, skipped = {name: _Neurons() for name in names}, []
@@ -226,13 +284,16 @@ def audit_checkpoints(
             deltas = {}
             for name, each in zip(names, also, strict=True):
                 after = each.read(part)
-                found = _counts(before, after)
+                origin = rounded_likewise(before, after)
+                found = _counts(origin, after)
                 # A nan would make every number of the audit one.
                 if not np.isfinite(found.squared + found.base_squared):
                     raise CheckpointError(f"{tensor!r} of {base} or of {name} holds numbers that are not finite")
                 counts[name][WHOLE].add(found)
                 counts[name].setdefault(layer, _Counts()).add(found)
-                deltas[name] = after.double() - before.double()
+                deltas[name] = after.double() - origin.double()
+                if origin is not before:
+                    deltas[name] = without_the_place(deltas[name], before, origin)
                 neurons[name].add(tensor, layer, place, part, deltas[name])
             # The cosine needs the sum of products; what it would be by chance, the sum of their squares.
             for (one, two), by_layer in dots.items():
@@ -253,7 +314,8 @@ def audit_checkpoints(
         for layer, dot in sums.items():
             top = tops[one].get(layer), tops[two].get(layer)
             pairs[one, two][layer] = _pair(edits[one][layer], edits[two][layer], dot, *top)
-    return Audit(edits, pairs, tuple(skipped))
+    notes = [*found_alike.notes, *_formats(first, dict(zip(names, rest, strict=True)))]
+    return Audit(edits, pairs, tuple(skipped), tuple(notes))
 
 
 def _pair(a: Edit, b: Edit, dot: np.ndarray, top_a: Tensor | None, top_b: Tensor | None) -> Pair:

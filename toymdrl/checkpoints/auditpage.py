@@ -59,6 +59,7 @@ def page(found: Audit) -> list[str]:
         cells += [_cosine_and_jaccard(found.pairs[pair][layer]) for pair in pairs]
         lines.append(f"| {layer} | {' | '.join(cells)} |")
     lines += ["", f"Top neurons: the {TOP:.0%} of MLP neurons (gate, up, down together) with the largest edit norm."]
+    lines += [f"Note: {note}." for note in found.notes]
     if found.skipped:
         lines.append(f"Not compared, being in no floating-point format that is read: {', '.join(found.skipped)}.")
     return lines
@@ -74,4 +75,5 @@ def as_json(found: Audit) -> dict[str, Any]:
             for (one, two), each in found.pairs.items()
         ],
         "skipped": list(found.skipped),
+        "notes": list(found.notes),
     }

@@ -9,21 +9,29 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from toymdrl.checkpoints.shards import DTYPES, INTEGERS, CheckpointError, Place, alike, places
+from toymdrl.checkpoints.names import bare, matched
+from toymdrl.checkpoints.shards import DTYPES, INTEGERS, CheckpointError, Place, files, places
+from toymdrl.checkpoints.view import Alike, alike, same_shapes, says_tied, view
 from toymdrl.files import write_atomically
 from toymdrl.parameters import trainable_parameters
 
 COPIED_AT_ONCE = 2**24
 """Bytes."""
-OTHER_WEIGHTS = {".bin", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
-"""Endings of files that hold weights in other formats."""
+_CONFIGS, _CODE = {".cfg", ".json", ".jsonl", ".toml", ".yaml", ".yml"}, {".jinja", ".md", ".py", ".txt"}
+_TOKENIZERS = {".bpe", ".merges", ".model", ".spm", ".tiktoken", ".vocab"}
+GOES_ALONG = _CONFIGS | _CODE | _TOKENIZERS
+"""Endings of what a loader needs beside the weights: configs, tokenizers, code. Anything else might hold the weights as
+they were before the repair, or an optimiser of theirs."""
+NAMES = {"LICENSE", "LICENCE", "NOTICE", "README"}
+"""Files without an ending that go along."""
 
 
-def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> None:
+def save_coordinates(module: nn.Module, chosen: Tensor | np.ndarray, file: Path | str) -> None:
     """Write a set of flat coordinates of a module as `roll_back` takes it.
 
     Args:
@@ -47,6 +55,7 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> Non
         ['bias', 'weight']
     """
     total = sum(parameter.numel() for parameter in trainable_parameters(module))
+    chosen = torch.as_tensor(chosen)
     if chosen.dtype not in INTEGERS.values() or chosen.dim() != 1:
         raise ValueError(f"coordinates are {chosen.dtype} {tuple(chosen.shape)}; give a vector of indices, not a mask")
     if len(chosen) and not 0 <= int(chosen.min()) <= int(chosen.max()) < total:
@@ -59,7 +68,7 @@ def save_coordinates(module: nn.Module, chosen: Tensor, file: Path | str) -> Non
             continue
         inside = chosen[(chosen >= start) & (chosen < start + weight.numel())] - start
         if len(inside):
-            found[name] = inside.long().contiguous()
+            found[bare(name)] = inside.long().contiguous()
         start += weight.numel()
     write_atomically(Path(file), save(found))
 
@@ -79,6 +88,11 @@ def _indices(place: Place, name: str, target: Place) -> Tensor:
     return found
 
 
+def _is_embedding(name: str) -> bool:
+    """Whether a tensor is one of those that models tie."""
+    return any(part in name for part in ("embed", "wte", "lm_head")) and name.endswith("weight")
+
+
 def _must_be_free(out: Path) -> None:
     """Refuse to overwrite.
 
@@ -90,8 +104,8 @@ def _must_be_free(out: Path) -> None:
 
 
 def _goes_along(file: Path) -> bool:
-    """Whether a file beside the shards is copied: not what would hold the weights, or an optimiser, as they were."""
-    return file.is_file() and file.suffix not in OTHER_WEIGHTS
+    """Whether a file beside the shards is copied: nothing that could hold the unrepaired weights is."""
+    return file.is_file() and (file.suffix.lower() in GOES_ALONG or file.name in NAMES)
 
 
 def _put_back(before: Place, after: Place, file: Path, indices: Tensor) -> int:
@@ -119,6 +133,39 @@ def _copy(files: dict[Path, Path], progress: Callable[[int, int], object]) -> No
             while piece := old.read(COPIED_AT_ONCE):
                 new.write(piece)
                 progress(len(piece), total)
+
+
+def _sets(coordinates: Path | str, after: Path, found: Alike) -> dict[str, Place]:
+    """The coordinates by the tensors that they are of; all that can be refused is.
+
+    Raises:
+        CheckpointError: they do not fit, or the tensor is tied by a config and not by its numbers.
+    """
+    old, new = found.tensors
+    given = places(coordinates)
+    # A set is made of a module's names, which a wrapper or a base model's prefix may have changed.
+    called = matched(given.keys(), new.keys())
+    for name in [name for name in given if name not in called]:
+        # Its set may bear the name of a copy of the tensor.
+        first = next((one for one, copies in found.copies.items() if bare(name) in copies), None)
+        if first is None:
+            raise CheckpointError(f"coordinates are of {name!r}, which {after} has not; take its tensors' names")
+        called[name] = first
+    if len(set(called.values())) < len(called):
+        raise CheckpointError(f"{coordinates} names one tensor of {after} twice; give one set for each")
+    sets = {called[name]: place for name, place in given.items()}
+    written_to = view(after)
+    for name, place in sets.items():
+        _indices(place, name, new[name])  # refused before anything is written; read again when they are needed
+        if new[name].dtype not in DTYPES or old[name].dtype not in DTYPES:
+            raise CheckpointError(f"{name!r} is {new[name].dtype}; only floating-point tensors are put back")
+        if says_tied(after) and _is_embedding(name):
+            for other in written_to:
+                if other != name and _is_embedding(other) and other not in found.copies.get(name, ()):
+                    raise CheckpointError(
+                        f"{after} ties {name!r} and {other!r} by its config, and they differ; save it with one of them"
+                    )
+    return sets
 
 
 def roll_back(
@@ -162,14 +209,11 @@ def roll_back(
     """
     after, out = Path(after), Path(out)
     _must_be_free(out)
-    old, new = alike([before, after])
-    sets = places(coordinates)
-    if unknown := sorted(sets.keys() - new.keys()):
-        raise CheckpointError(f"coordinates are of {unknown[0]!r}, which {after} has not; take its tensors' names")
-    for name, place in sets.items():
-        _indices(place, name, new[name])  # refused before anything is written; read again when they are needed
-        if new[name].dtype not in DTYPES or old[name].dtype not in DTYPES:
-            raise CheckpointError(f"{name!r} is {new[name].dtype}; only floating-point tensors are put back")
+    found = alike([before, after])
+    same_shapes([before, after], found)
+    old, new = found.tensors
+    sets = _sets(coordinates, after, found)
+    written_to = view(after)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -178,7 +222,8 @@ def roll_back(
         written = Path(folder) / out.name
         if after.is_dir():
             written.mkdir()
-            _copy({file: written / file.name for file in after.iterdir() if _goes_along(file)}, progress)
+            along = [file for file in after.iterdir() if _goes_along(file)]
+            _copy({file: written / file.name for file in [*files(after), *along]}, progress)
         else:
             _copy({after: written}, progress)
         chosen = changed = 0
@@ -187,6 +232,10 @@ def roll_back(
             chosen += len(indices)
             file = written / new[name].file.name if after.is_dir() else written
             changed += _put_back(old[name], new[name], file, indices)
+            for copy in [each for each in found.copies.get(name, ()) if each in written_to]:
+                # Tied weights that are stored more than once stay tied.
+                other = written_to[copy]
+                _put_back(old[name], other, written / other.file.name if after.is_dir() else written, indices)
         # To the disk before the folder gets its name: a power cut must not leave a checkpoint that looks whole.
         for file in written.iterdir() if after.is_dir() else [written]:
             with open(file, "r+b") as opened:

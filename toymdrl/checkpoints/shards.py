@@ -6,8 +6,8 @@ does not grow with the checkpoint; the library still checks every header first.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -15,7 +15,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-INDEX = "model.safetensors.index.json"
+INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
+"""What transformers loads of a folder: one file, or the shards that an index names."""
+NUMBERED = re.compile(r".+-\d+-of-\d+\.safetensors")
+POINTER = b"version https://git-lfs"
+"""How a file begins that stands for one that git has not fetched."""
 CHUNK = 1 << 22
 """Numbers read at a time, or one row if that is longer."""
 DTYPES = {
@@ -60,6 +64,15 @@ class Place:
         return self._type.itemsize
 
     @property
+    def is_read(self) -> bool:
+        """Whether its numbers are of a format that is read."""
+        return self.dtype in DTYPES or self.dtype in INTEGERS
+
+    def first_rows(self, rows: int) -> "Place":
+        """Its first rows alone."""
+        return replace(self, shape=(rows, *self.shape[1:]))
+
+    @property
     def _type(self) -> torch.dtype:
         if found := (DTYPES | INTEGERS).get(self.dtype):
             return found
@@ -86,18 +99,29 @@ class Place:
 
 
 def files(path: Path) -> list[Path]:
-    """A checkpoint's safetensors files.
+    """The safetensors files that a loader of this folder would load.
 
     Raises:
-        CheckpointError: there are none, or the index names something else.
+        CheckpointError: there are none, the index names something else, or there are several models.
     """
     if not path.is_dir():
         return [path]
-    if shards := _index(path):
+    shards, whole = _index(path), path / WHOLE
+    if shards and whole.is_file() and WHOLE not in shards.values():
+        # transformers would take the one file and not look at the shards.
+        raise CheckpointError(f"{path} holds {WHOLE} and an index of other shards: two models; remove one of them")
+    if shards:
         return sorted({path / shard for shard in shards.values()})
-    if found := sorted(path.glob("*.safetensors")):
-        return found
-    raise CheckpointError(f"{path} holds no .safetensors file; give a file, or a folder of shards")
+    if whole.is_file():
+        return [whole]
+    found = sorted(path.glob("*.safetensors"))
+    if not found:
+        raise CheckpointError(f"{path} holds no .safetensors file; give a file, or a folder of shards")
+    numbered = [file for file in found if NUMBERED.fullmatch(file.name)]
+    if 0 < len(numbered) < len(found):
+        others = ", ".join(file.name for file in found if file not in numbered)
+        raise CheckpointError(f"{path} holds numbered shards and {others}: two models; remove one, or give a file")
+    return found
 
 
 def _index(path: Path) -> dict[str, str]:
@@ -126,6 +150,9 @@ def _header(file: Path) -> dict[str, Place]:
         CheckpointError: it is no safetensors file.
     """
     try:
+        with open(file, "rb") as opened:
+            if opened.read(len(POINTER)) == POINTER:
+                raise CheckpointError(f"{file} is a git-lfs pointer, not the weights; run `git lfs pull` there")
         with safe_open(file, framework="pt"):  # the library checks offsets, shapes and sizes
             pass
         with open(file, "rb") as opened:
@@ -137,6 +164,8 @@ def _header(file: Path) -> dict[str, Place]:
             name: Place(file, entry["dtype"], tuple(entry["shape"]), 8 + length + entry["data_offsets"][0])
             for name, entry in entries.items()
         }
+    except CheckpointError:
+        raise
     except (OSError, SafetensorError, ValueError) as error:
         advice = "give a .safetensors file, or a folder of shards"
         raise CheckpointError(f"{file} cannot be read as safetensors ({error}); {advice}") from error
@@ -162,22 +191,3 @@ def places(path: Path | str) -> dict[str, Place]:
         if name not in found:
             raise CheckpointError(f"{Path(path) / INDEX} has {name!r} in {shard}, which lacks it; copy the shard again")
     return found
-
-
-def alike(paths: Sequence[Path | str]) -> list[dict[str, Place]]:
-    """Checkpoints of one model: the same names and shapes, in the first one's order.
-
-    Raises:
-        CheckpointError: they are not.
-    """
-    found = [places(path) for path in paths]
-    for path, each in zip(paths, found, strict=True):
-        if wrong := sorted(found[0].keys() ^ each.keys()):
-            where = path if wrong[0] in each else paths[0]
-            tied = ", all saved with tied weights or all without" if wrong[0].endswith("lm_head.weight") else ""
-            raise CheckpointError(f"tensor {wrong[0]!r} is in {where} alone; give checkpoints of one model{tied}")
-        for name, place in each.items():
-            if place.shape != found[0][name].shape:
-                shapes = f"{found[0][name].shape} in {paths[0]}, {place.shape} in {path}"
-                raise CheckpointError(f"tensor {name!r} has shape {shapes}; give checkpoints of one model")
-    return [{name: each[name] for name in found[0]} for each in found]

@@ -1,5 +1,6 @@
 """Checkpoints of a model of one's own, whole in memory, and a module's vector from one of them."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from toymdrl.checkpoints.shards import CheckpointError, alike, files
+from toymdrl.checkpoints.names import bare, matched
+from toymdrl.checkpoints.shards import CheckpointError, files
+from toymdrl.checkpoints.view import alike, same_shapes
 from toymdrl.parameters import flatten, trainable_parameters
 
 
@@ -35,13 +38,20 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
     """
     if isinstance(paths, str | Path):
         raise CheckpointError(f"give a list of checkpoints, such as [{str(paths)!r}]")
-    names = list(alike(paths)[0]) if paths else []
+    if not paths:
+        return []
+    together = alike(paths)
+    same_shapes(paths, together)
     found: list[dict[str, Tensor]] = []
-    for path in paths:
-        tensors: dict[str, Tensor] = {}
+    for path, places in zip(paths, together.tensors, strict=True):
+        stored: dict[str, Tensor] = {}
         for file in files(Path(path)):
-            tensors |= load_file(file)
-        found.append({name: tensors[name].float() for name in names})
+            stored |= {bare(name): tensor for name, tensor in load_file(file).items()}
+        own = matched(places.keys(), stored.keys())
+        tensors = {name: stored[own[name]].float() for name in places}
+        for first, copies in together.copies.items():
+            tensors |= dict.fromkeys(copies, tensors[first])
+        found.append(tensors)
     return found
 
 
@@ -60,15 +70,38 @@ def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:
         tensor([1., 1., 0.])
     """
     trainable_parameters(module)  # refuses a frozen module
+    names = _names(module)
+    own = matched([each for several in names for each in several], tensors.keys())
     pieces = []
-    for name, weight in module.named_parameters():
-        if weight.requires_grad:
-            if name not in tensors or tensors[name].shape != weight.shape:
-                has = f"of shape {tuple(tensors[name].shape)}" if name in tensors else "missing"
-                wanted = tuple(weight.shape)
-                raise CheckpointError(
-                    f"parameter {name!r} of shape {wanted} is {has} in the checkpoint; give one of this model"
-                )
-            pieces.append(tensors[name].to(weight))
+    for several, weight in zip(names, trainable_parameters(module), strict=True):
+        name = next((each for each in several if each in own), None)
+        if name is None:
+            raise CheckpointError(
+                f"parameter {several[0]!r} of shape {tuple(weight.shape)} is missing in the checkpoint, which has "
+                f"{_example(tensors, several[0])}; give one of this model, or if transformers renamed it on saving, "
+                "save it with save_pretrained(..., save_original_format=False)"
+            )
+        stored = tensors[own[name]]
+        if stored.shape != weight.shape:
+            raise CheckpointError(
+                f"parameter {name!r} of shape {tuple(weight.shape)} is of shape {tuple(stored.shape)} in the "
+                "checkpoint; give one of this model"
+            )
+        pieces.append(stored.to(weight))
     with torch.no_grad():
         return flatten(pieces)
+
+
+def _names(module: nn.Module) -> list[list[str]]:
+    """All names of every trainable parameter: one that is shared has several."""
+    found: dict[int, list[str]] = {id(parameter): [] for parameter in trainable_parameters(module)}
+    for name, parameter in module.named_parameters(remove_duplicate=False):
+        if id(parameter) in found:
+            found[id(parameter)].append(name)
+    return list(found.values())
+
+
+def _example(tensors: dict[str, Tensor], wanted: str) -> str:
+    """A name of the checkpoint that is most like one that is wanted."""
+    nearest = difflib.get_close_matches(wanted, list(tensors), n=1, cutoff=0.0)
+    return repr(nearest[0]) if nearest else "nothing"

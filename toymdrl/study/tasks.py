@@ -23,6 +23,7 @@ from toymdrl.evidence import Row
 from toymdrl.files import write_atomically
 from toymdrl.runs.config import to_json
 from toymdrl.runs.directory import code
+from toymdrl.settings import ConfigError
 from toymdrl.sourcecode import code_of, source_digest
 from toymdrl.study import claims
 from toymdrl.study.questions import Question, Setting, load
@@ -120,7 +121,13 @@ def _workers(count: int, scheduler: str | None) -> Iterator[Executor]:
     if scheduler:
         Client = import_module("dask.distributed").Client
 
-        with Client(scheduler) as client:
+        try:
+            client = Client(scheduler)
+        except (OSError, ValueError, TypeError) as error:
+            raise ConfigError(
+                f"no dask cluster at {scheduler!r} ({error}); give an address like tcp://host:8786"
+            ) from None
+        with client:
             if any(threads > 1 for threads in client.nthreads().values()):
                 raise TasksFailed("a worker of this cluster has several threads; start workers with --nthreads 1")
             with client.get_executor() as executor:
