@@ -13,10 +13,12 @@ from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCau
 
 from toymdrl.analysis.edits import TOP, jaccard, measure_edit, neuron_norms, top_mask
 from toymdrl.checkpoints import shards
-from toymdrl.checkpoints.audit import STORED, Audit, audit_checkpoints, layers_of
+from toymdrl.checkpoints.audit import Audit, audit_checkpoints, layers_of
 from toymdrl.checkpoints.auditpage import as_json, page
+from toymdrl.checkpoints.edit import STORED
 from toymdrl.checkpoints.rollback import roll_back, save_coordinates
-from toymdrl.parameters import neuron_coordinates, read_parameters, write_parameters
+from toymdrl.neurons import neuron_coordinates
+from toymdrl.parameters import read_parameters, write_parameters
 
 SIZES: dict[str, Any] = {
     "vocab_size": 96,

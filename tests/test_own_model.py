@@ -11,7 +11,8 @@ from toymdrl.analysis import edits
 from toymdrl.checkpoints.shards import CheckpointError
 from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.curvature import CurvatureError, Hessian, gradient
-from toymdrl.parameters import neuron_coordinates, read_parameters
+from toymdrl.neurons import neuron_coordinates
+from toymdrl.parameters import read_parameters
 
 
 def test_the_template_runs_as_it_stands(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tests import tiny
+from toymdrl.neurons import neuron_coordinates
 from toymdrl.parameters import (
     at_parameters,
     flatten,
-    neuron_coordinates,
     read_parameters,
     trainable_parameters,
     unflatten,
@@ -180,7 +180,7 @@ def test_a_neuron_has_the_same_coordinates_under_hugging_faces_names_and_in_any_
 @pytest.mark.parametrize("missing", ["gate", "up", "down"])
 def test_an_mlp_that_lacks_a_matrix_is_refused(missing: str) -> None:
     shapes = {name: shape for name, shape in _shapes(tiny.policy()).items() if f"blocks.1.{missing}." not in name}
-    with pytest.raises(ValueError, match="no MLP with weights gate, up and down"):
+    with pytest.raises(ValueError, match="alone do not make an MLP"):
         neuron_coordinates(shapes)
 
 

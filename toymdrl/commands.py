@@ -161,7 +161,8 @@ def _named(checkpoints: Sequence[str]) -> dict[str, Path]:
     for each in checkpoints:
         name, equals, path = each.partition("=")
         if not equals or Path(each).exists():
-            whole = Path(each).resolve()
+            # By its own name: a hub cache's file is a link to one that is called after its checksum.
+            whole = Path(each) if Path(each).name not in ("", "..") else Path(each).resolve()
             name, path = whole.name if whole.is_dir() else whole.stem, each
         if not path:
             raise ConfigError(f"{each!r} names no file; give it as NAME=PATH")

@@ -1,14 +1,10 @@
-"""A module's parameters as one flat vector, and back; which coordinates belong to which MLP neuron."""
+"""A module's parameters as one flat vector, and back."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-
-MLP_WEIGHT = re.compile(r"(?P<mlp>.*)\.(?P<part>gate|up|down)(_proj)?\.weight")
-"""A SwiGLU's three matrices, as they are called here and in Hugging Face's Llama and Qwen."""
 
 
 def trainable_parameters(module: nn.Module) -> list[nn.Parameter]:
@@ -112,30 +108,3 @@ def at_parameters(module: nn.Module, vector: Tensor) -> Iterator[None]:
         yield
     finally:
         write_parameters(module, before)
-
-
-def neuron_coordinates(shapes: Mapping[str, Sequence[int]]) -> Tensor:
-    """The flat coordinates of every MLP neuron: a row of gate, the same row of up and the same column of down.
-
-    Args:
-        shapes: shape of each parameter by name, in the order of the flat vector.
-
-    Returns:
-        (neurons of all layers, coordinates of each).
-
-    Raises:
-        ValueError: there is no gate/up/down MLP, or its matrices do not fit together.
-    """
-    mlps: dict[str, dict[str, Tensor]] = {}
-    start = 0
-    for name, shape in shapes.items():
-        size = int(torch.Size(shape).numel())
-        if match := MLP_WEIGHT.fullmatch(name):
-            mlps.setdefault(match["mlp"], {})[match["part"]] = torch.arange(start, start + size).view(*shape)
-        start += size
-    if not mlps or any(len(parts) < 3 for parts in mlps.values()):
-        raise ValueError("no MLP with weights gate, up and down (or gate_proj, …): neurons are defined for those only")
-    try:
-        return torch.cat([torch.cat([p["gate"], p["up"], p["down"].T], dim=1) for p in mlps.values()])
-    except RuntimeError as error:
-        raise ValueError(f"gate, up and down of an MLP do not fit together ({error})") from error

@@ -4,7 +4,8 @@ from dataclasses import asdict
 from typing import Any
 
 from toymdrl.analysis.edits import PAPER_ABSOLUTE, PAPER_RELATIVE, THRESHOLDS, TOP
-from toymdrl.checkpoints.audit import BY_THE_PAPER, REST, STORED, WHOLE, Audit, Pair
+from toymdrl.checkpoints.audit import REST, WHOLE, Audit, Pair
+from toymdrl.checkpoints.edit import BY_THE_PAPER, STORED
 
 
 def _order(layer: str) -> tuple[bool, str, int]:
@@ -58,7 +59,10 @@ def page(found: Audit) -> list[str]:
         cells = [f"{edit.squared**0.5:.3g}, {100 * edit.unchanged[STORED]:.2f} %" for edit in edits]
         cells += [_cosine_and_jaccard(found.pairs[pair][layer]) for pair in pairs]
         lines.append(f"| {layer} | {' | '.join(cells)} |")
-    lines += ["", f"Top neurons: the {TOP:.0%} of MLP neurons (gate, up, down together) with the largest edit norm."]
+    lines += [
+        "",
+        f"Top neurons: the {TOP:.0%} of MLP neurons with the largest edit norm of all weights into and out of one.",
+    ]
     lines += [f"Note: {note}." for note in found.notes]
     if found.skipped:
         lines.append(f"Not compared, being in no floating-point format that is read: {', '.join(found.skipped)}.")

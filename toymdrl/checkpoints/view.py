@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from toymdrl.checkpoints.adapters import MERGE, is_adapter, on_its_base
 from toymdrl.checkpoints.names import COMPUTED, SCALED, bare, matched
 from toymdrl.checkpoints.shards import CheckpointError, Place, places
 
@@ -33,6 +34,8 @@ def view(path: Path | str) -> Tensors:
     Raises:
         CheckpointError: it cannot be read, is quantised, or two tensors have one bare name.
     """
+    if is_adapter(path):
+        raise CheckpointError(f"{path} is a LoRA adapter, which is nothing without its base; {MERGE}")
     found: Tensors = {}
     for name, place in places(path).items():
         if SCALED.fullmatch(name):
@@ -56,7 +59,7 @@ def alike(paths: Sequence[Path | str]) -> Alike:
     renamed = _under_one_name(paths)
     every = set(renamed[0]).intersection(*renamed[1:])
     copies: dict[str, tuple[str, ...]] = {}
-    notes: list[str] = []
+    notes = [f"{path} is a LoRA adapter: what it makes of the base is compared" for path in paths if is_adapter(path)]
     for path, tensors in zip(paths, renamed, strict=True):
         for name in [name for name in tensors if name not in every]:
             if COMPUTED.fullmatch(name):
@@ -82,7 +85,10 @@ def _under_one_name(paths: Sequence[Path | str]) -> list[Tensors]:
     Raises:
         CheckpointError: they have no name in common.
     """
-    first, *others = (view(path) for path in paths)
+    if is_adapter(paths[0]):
+        raise CheckpointError(f"{paths[0]} is a LoRA adapter; give the base that it was made of first")
+    first = view(paths[0])
+    others = [on_its_base(path, first) if is_adapter(path) else view(path) for path in paths[1:]]
     renamed = [first]
     for path, other in zip(paths[1:], others, strict=True):
         own = matched(first.keys(), other.keys())

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from toymdrl.checkpoints.names import bare, matched
-from toymdrl.checkpoints.shards import CheckpointError, files
+from toymdrl.checkpoints.names import matched
+from toymdrl.checkpoints.shards import CheckpointError, Place
 from toymdrl.checkpoints.view import alike, same_shapes
 from toymdrl.parameters import flatten, trainable_parameters
 
@@ -18,7 +17,7 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
     """The tensors of several checkpoints, as float32, by name, all in the first one's order.
 
     Args:
-        paths: safetensors files, or folders of shards.
+        paths: safetensors files, or folders of shards; after the first also LoRA adapters of it, which are merged.
 
     Raises:
         CheckpointError: one cannot be read, or has other tensors or shapes than the first.
@@ -43,16 +42,17 @@ def read_checkpoints(paths: Sequence[Path | str]) -> list[dict[str, Tensor]]:
     together = alike(paths)
     same_shapes(paths, together)
     found: list[dict[str, Tensor]] = []
-    for path, places in zip(paths, together.tensors, strict=True):
-        stored: dict[str, Tensor] = {}
-        for file in files(Path(path)):
-            stored |= {bare(name): tensor for name, tensor in load_file(file).items()}
-        own = matched(places.keys(), stored.keys())
-        tensors = {name: stored[own[name]].float() for name in places}
+    for places in together.tensors:
+        tensors = {name: _whole(place) for name, place in places.items()}
         for first, copies in together.copies.items():
             tensors |= dict.fromkeys(copies, tensors[first])
         found.append(tensors)
     return found
+
+
+def _whole(place: Place) -> Tensor:
+    parts = [place.read(part).float() for part in place.chunks()]
+    return torch.cat(parts).view(place.shape) if parts else torch.zeros(place.shape)
 
 
 def as_vector(module: nn.Module, tensors: dict[str, Tensor]) -> Tensor:

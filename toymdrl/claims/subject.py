@@ -14,7 +14,8 @@ from toymdrl.curvature import Eigenpairs, Hessian, fisher_diagonal, top_eigenpai
 from toymdrl.derivatives import FixedLoss
 from toymdrl.domains import DOMAINS, Problems
 from toymdrl.files import CorruptFile, load_tensors, save_tensors
-from toymdrl.parameters import at_parameters, neuron_coordinates, read_parameters, write_parameters
+from toymdrl.neurons import neuron_coordinates
+from toymdrl.parameters import at_parameters, read_parameters, write_parameters
 from toymdrl.policy.exact import ExpectedReward
 from toymdrl.policy.losses import cost, first_problems, reward_loss
 from toymdrl.policy.model import Policy, copy_policy
@@ -25,7 +26,7 @@ from toymdrl.runs.plan import BASE, Checkpoint, Headline
 from toymdrl.sourcecode import source_digest
 from toymdrl.streams import stream
 
-SOURCES = ("parameters.py", "derivatives.py", "curvature.py", "bounds", "claims/subject.py")
+SOURCES = ("parameters.py", "neurons.py", "derivatives.py", "curvature.py", "bounds", "claims/subject.py")
 """The source files, besides a run's own and an analysis' own, that decide what an analysis finds."""
 ALL_LATER = "all"
 """Stands for all later domains together where a single one would be named."""
