@@ -23,6 +23,10 @@ from toymdrl.checkpoints.audit import audit_checkpoints as audit_checkpoints
 from toymdrl.checkpoints.rollback import save_coordinates as save_coordinates
 from toymdrl.checkpoints.rollback import roll_back as roll_back
 
+# The whole story on a model of one's own.
+from toymdrl.explain.sequence import DomainLosses as DomainLosses
+from toymdrl.explain.update import explain_update as explain_update
+
 # What they raise.
 from toymdrl.checkpoints.shards import CheckpointError as CheckpointError
 from toymdrl.settings import ConfigError as ConfigError

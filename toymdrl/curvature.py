@@ -33,6 +33,7 @@ from toymdrl.derivatives import (
     undisturbed,
     value,
 )
+from toymdrl.effort import spend
 from toymdrl.parameters import at_parameters, flatten, precision, read_parameters, trainable_parameters
 
 # What a measurement needs beside curvature comes from the same place.
@@ -102,6 +103,7 @@ class Hessian:
         keep_graph = keep_graph and not self._recorded
         self._graph: list[Tensor] | None = None
         if keep_graph:
+            spend(gradients=1)
             with undisturbed(module):
                 self._graph = [gradient_of(part, module, create_graph=True) for part in parts(loss, module)]
 
@@ -155,6 +157,7 @@ class Hessian:
             )
 
     def _product(self, vector: Tensor) -> Tensor:
+        spend(products=1)
         if self._recorded:
             return self._recorded.product(vector)
         if self._graph is None:
@@ -320,6 +323,7 @@ def fisher_diagonal(module: nn.Module, logprobs: Loss) -> Tensor:
         >>> fisher_diagonal(coin, logprobs)
         tensor([0.2500, 0.2500])
     """
+    spend(gradients=1)
     total, samples = torch.zeros_like(read_parameters(module)), 0
     for logp in parts(logprobs, module):
         # One sample at a time: a square of a mean is not the mean of squares.

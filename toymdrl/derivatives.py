@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from toymdrl.effort import spend
 from toymdrl.parameters import flatten, read_parameters, trainable_parameters
 from toymdrl.replay import Replay, records
 
@@ -153,6 +154,7 @@ def value(module: nn.Module, loss: Loss) -> float:
     Raises:
         CurvatureError: it is not finite.
     """
+    spend(values=1)
     if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
         return recorded.value()
     with undisturbed(module):
@@ -278,6 +280,7 @@ def gradient(module: nn.Module, loss: Loss) -> Tensor:
         >>> gradient(bowl, lambda module: (module.weight.square() * torch.tensor([1.0, 3.0])).sum() / 2)
         tensor([1., 3.])
     """
+    spend(gradients=1)
     if isinstance(loss, FixedLoss) and (recorded := loss.recorded(module)):
         return recorded.gradient()
     check(module, loss)

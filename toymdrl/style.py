@@ -1,5 +1,7 @@
 """How every figure looks: colours, fonts, and how it is written."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 
 from toymdrl.domains import DOMAINS
 from toymdrl.files import write_atomically
+from toymdrl.words import signed
 
 # Okabe and Ito's palette: told apart by colour-blind readers too. The tones after it serve a seventh domain and more.
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
@@ -45,9 +48,37 @@ STYLE: dict[Any, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Look:
+    """How domains and amounts of a loss are shown."""
+
+    colours: Mapping[str, str]
+    """By domain."""
+    unit: str
+    """Of losses."""
+    digits: int | None = None
+    """After the point; None for three that count."""
+
+    @classmethod
+    def of(cls, names: Iterable[str], unit: str) -> "Look":
+        """Of domains that are not the miniature's."""
+        return cls(dict(zip(names, cycle(_TONES), strict=False)), unit)
+
+    def colour(self, name: str) -> str:
+        """A domain's; ink for any other name."""
+        return self.colours.get(name, INK)
+
+    def amount(self, value: float) -> str:
+        """A change of a loss, with its sign."""
+        return f"{value:+.3g}" if self.digits is None else signed(value, self.digits)
+
+
+MINIATURE = Look(COLOURS, "points", 1)
+
+
 def colour(name: str) -> str:
     """A domain's colour; ink for any other name."""
-    return COLOURS.get(name, INK)
+    return MINIATURE.colour(name)
 
 
 def save(figure: Figure, path: Path) -> Path:

@@ -123,7 +123,7 @@ def measure(
     delta: Tensor,
     *,
     product: Tensor,
-    fisher: Tensor,
+    fisher: Tensor | None,
     neurons: Tensor | None,
     generator: torch.Generator,
     earlier: str,
@@ -139,7 +139,7 @@ def measure(
         start: the earlier domain's checkpoint, (coordinates,).
         delta: the update, (coordinates,).
         product: H delta of `fit` at `start`, (coordinates,).
-        fisher: diagonal Fisher at `start`, (coordinates,).
+        fisher: diagonal Fisher at `start`, (coordinates,); None to leave its score out.
         neurons: coordinates of each MLP neuron, (neurons, each); None to leave them out.
         generator: draws the random sets.
         earlier: the domain harmed.
@@ -168,12 +168,10 @@ def measure(
 
     # T7: coordinate i takes delta_i (H delta)_i of twice the quadratic form.
     terms = delta * product
-    rankings = {
-        CURVATURE: terms.abs(),
-        FISHER: fisher * delta.square(),
-        SIGNED: terms,
-        MAGNITUDE: delta.abs(),
-    }
+    rankings = {CURVATURE: terms.abs()}
+    if fisher is not None:
+        rankings[FISHER] = fisher * delta.square()
+    rankings |= {SIGNED: terms, MAGNITUDE: delta.abs()}
     trials = []
     parts: dict[float, Tensor] = {}
     for budget in BUDGETS:

@@ -1,6 +1,6 @@
 """C8: the second-order term concentrates in a low-dimensional conflict subspace (T4)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 
 import numpy as np
@@ -16,7 +16,7 @@ from toymdrl.claims.subject import Subject
 from toymdrl.curvature import Hessian, residuals
 from toymdrl.evidence import Rule
 from toymdrl.parameters import at_parameters
-from toymdrl.style import CONTRAST, FAINT, INK, STYLE, colour
+from toymdrl.style import CONTRAST, FAINT, INK, MINIATURE, STYLE, Look
 from toymdrl.words import percent
 
 LOCAL, TIMES = 0.3, 3
@@ -94,7 +94,11 @@ class Controls:
 
 def subspace(outcome: Outcome) -> Measurement[Subspace, Controls]:
     """C8 in a run."""
-    found = outcome.explained[Conflict]
+    return localised(outcome.explained[Conflict])
+
+
+def localised(found: Conflict) -> Measurement[Subspace, Controls]:
+    """C8 in any model."""
     # The rules say 32, the laptop preset's number of pairs; other presets have others.
     size = max(each.size for each in found.removals if each.what == "top")
     m = Subspace(
@@ -151,40 +155,41 @@ C8 = Claim(
 
 def chapters(outcome: Outcome) -> list[Chapter]:
     """What the figure shows."""
-    found, c8 = outcome.explained[Conflict], subspace(outcome)
-    m, controls, halves = c8.measured, c8.control, c8.measured.overlap_of_halves
     harmed = domains.title(outcome.headline.domain)
+    told = chapter(outcome.explained[Conflict], harmed)
+    if outcome.explained.get(Contraction) is not None:
+        return [told]
+    return [replace(told, text=f"{told.text} What a refresh contracts, C9, is not measured: {harmed} has no exact KL.")]
+
+
+def chapter(found: Conflict, harmed: str) -> Chapter:
+    """What the figure shows, of any model."""
+    c8 = localised(found)
+    m, controls, halves = c8.measured, c8.control, c8.measured.overlap_of_halves
     local = m.recovered >= max(LOCAL, TIMES * controls.shrink)
-    text = (
+    return Chapter(
+        "C8",
+        "It lives in a few directions" if local else "How much lives in a few directions",
         f"Taking {m.directions} of {found.coordinates:,} directions out of the update undoes {percent(m.recovered)} of "
         f"{harmed}'s loss on prompts that the Hessian never saw. Shrinking the update by the same norm undoes "
         f"{percent(controls.shrink)}, random directions {percent(controls.random)}. The directions were chosen "
         f"without looking at the update; the top {halves.directions} of two halves of the prompts overlap by "
-        f"{halves.overlap:.2f} (chance: {found.halves_chance:.4f})."
+        f"{halves.overlap:.2f} (chance: {found.halves_chance:.4f}).",
+        "conflict",
+        "Eigenvalues of the Hessian; damage undone against the norm taken out; damage along the path",
     )
-    if outcome.explained.get(Contraction) is None:
-        text += f" What a refresh contracts, C9, is not measured: {harmed} has no exact KL."
-    return [
-        Chapter(
-            "C8",
-            "It lives in a few directions" if local else "How much lives in a few directions",
-            text,
-            "conflict",
-            "Eigenvalues of the Hessian; damage undone against the norm taken out; damage along the path",
-        )
-    ]
 
 
-def figure(result: Conflict) -> Figure:
+def figure(result: Conflict, look: Look = MINIATURE) -> Figure:
     """Spectrum; damage undone against the norm taken out; damage along the path with and without the subspace."""
     kinds = list(dict.fromkeys(each.what for each in result.removals))
-    looks = {"top": (colour(result.earlier), "o-", 2.4), "shrink": (INK, "--", 1.4), "random": (FAINT, "x", 1.2)}
+    looks = {"top": (look.colour(result.earlier), "o-", 2.4), "shrink": (INK, "--", 1.4), "random": (FAINT, "x", 1.2)}
     names = {"top": "its own conflict subspace", "shrink": "shrinking by the same norm", "random": "random subspaces"}
     with rc_context(STYLE):
         drawn = Figure(figsize=(12.5, 3.9))
         spectrum, undone, path = drawn.subplots(1, 3, width_ratios=(1, 1.35, 1), gridspec_kw={"wspace": 0.28})
         values = np.array(result.eigenvalues)
-        tones = [colour(result.earlier) if each > 0 else FAINT for each in values]
+        tones = [look.colour(result.earlier) if each > 0 else FAINT for each in values]
         spectrum.bar(range(1, len(values) + 1), np.abs(values), color=tones)
         note = " (grey: < 0)" if (values < 0).any() else ""
         spectrum.set(title=f"largest |eigenvalues|{note}", xlabel=f"of {result.coordinates:,}")
@@ -205,7 +210,7 @@ def figure(result: Conflict) -> Figure:
         undone.set_xlabel("% of the update's squared norm taken out\nnumbers: directions taken out")
         undone.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3)
         undone.set_ylim(top=1.15 * max(100 * each.recovered for each in result.removals))
-        path.plot([0, *PATH], [0, *result.along], "o-", color=colour(result.earlier), label="whole update")
+        path.plot([0, *PATH], [0, *result.along], "o-", color=look.colour(result.earlier), label="whole update")
         size = max(each.size for each in result.removals)
         path.plot([0, *PATH], [0, *result.along_without], "o--", color=INK, label=f"off {size} directions")
         path.set(title=f"{domains.title(result.earlier)}: damage on the way", xlabel="share s of the update")

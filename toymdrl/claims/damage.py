@@ -18,7 +18,7 @@ from toymdrl.claims.base import Chapter, Claim, Measurement, Outcome, Topic
 from toymdrl.claims.subject import ALL_LATER, Subject
 from toymdrl.evidence import Rule
 from toymdrl.runs.plan import Checkpoint
-from toymdrl.style import FAINT, INK, STYLE, colour
+from toymdrl.style import FAINT, INK, MINIATURE, STYLE, Look
 from toymdrl.words import signed
 
 WORTH_EXPLAINING = 2.0
@@ -107,24 +107,41 @@ C7 = Claim(
 
 def chapters(outcome: Outcome) -> list[Chapter]:
     """What the figure shows."""
-    pairs, m = outcome.explained[Damage].pairs, second_order(outcome).measured
-    harmed = domains.title(outcome.headline.domain)
+    m = second_order(outcome).measured
+    head = Head(domains.title(outcome.headline.domain), "all that was trained later", m.actual, m.first, m.second)
+    return [chapter(outcome.explained[Damage], head, MINIATURE)]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The pair that a chapter tells of: names for people, losses in their unit."""
+
+    harmed: str
+    later: str
+    actual: float
+    first: float
+    second: float
+
+
+def chapter(found: Damage, head: Head, look: Look) -> Chapter:
+    """What the figure shows, of any model."""
+    pairs, actual, amount = found.pairs, head.actual, look.amount
     certain = sum(pair.eta is not None and pair.eta < 1 for pair in pairs)
-    mainly = m.second > max(abs(m.first), m.actual / 2) and m.actual > 0
-    return [
-        Chapter(
-            "C7",
-            "Harm is second-order" if mainly else "What gradient and Hessian say",
-            f"For {harmed} and all that was trained later, the gradient at its checkpoint explains {signed(m.first)} "
-            f"points, the Hessian {signed(m.second)}, of {signed(m.actual)} lost. Each bar is an update put on an "
-            "earlier domain's checkpoint. With the Hessian averaged along the path, at as many points as that takes, "
-            f"the form is exact, here to {max(abs(pair.closure) for pair in pairs):.2f} points for every bar: what "
-            "the two orders miss is that the curvature changes on the way. With its drift as met along the path, T2 "
-            f"certifies for {certain} of {len(pairs)} pairs that the second-order term dominates.",
-            "damage",
-            "Actual damage of every pair of domains against its first- and second-order prediction",
-        )
-    ]
+    mainly = head.second > max(abs(head.first), actual / 2) and actual > 0
+    worst = max(abs(pair.closure) for pair in pairs)
+    exact = f"{worst:.2f}" if look.digits else f"{worst:.2g}"
+    return Chapter(
+        "C7",
+        "Harm is second-order" if mainly else "What gradient and Hessian say",
+        f"For {head.harmed} and {head.later}, the gradient at its checkpoint explains {amount(head.first)} "
+        f"{look.unit}, the Hessian {amount(head.second)}, of {amount(actual)} lost. Each bar is an update put on an "
+        "earlier domain's checkpoint. With the Hessian averaged along the path, at as many points as that takes, "
+        f"the form is exact, here to {exact} {look.unit} for every bar: what "
+        "the two orders miss is that the curvature changes on the way. With its drift as met along the path, T2 "
+        f"certifies for {certain} of {len(pairs)} pairs that the second-order term dominates.",
+        "damage",
+        "Actual damage of every pair of domains against its first- and second-order prediction",
+    )
 
 
 def pair_title(pair: Decomposition) -> str:
@@ -133,20 +150,20 @@ def pair_title(pair: Decomposition) -> str:
     return f"{domains.title(pair.earlier)}, after {later}"
 
 
-def figure(result: Damage) -> Figure:
+def figure(result: Damage, look: Look = MINIATURE) -> Figure:
     """Left: actual against predicted damage of every pair. Right: the worst pair along its path."""
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         drawn = Figure(figsize=(11, 0.46 * len(result.pairs) + 1.6))
         left, right = drawn.subplots(1, 2, width_ratios=(1.5, 1), gridspec_kw={"wspace": 0.22})
         rows = range(len(result.pairs))[::-1]
         for row, pair in zip(rows, result.pairs, strict=True):
-            left.barh(row, pair.actual, height=0.62, color=colour(pair.earlier), alpha=0.3, linewidth=0)
+            left.barh(row, pair.actual, height=0.62, color=look.colour(pair.earlier), alpha=0.3, linewidth=0)
             left.plot([pair.first] * 2, [row - 0.3, row + 0.3], color=FAINT, linewidth=2)
             left.plot(pair.second, row, "o", color="white", markeredgecolor=INK, markersize=6)
             left.plot(pair.predicted, row, "D", color=INK, markersize=5)
         left.set_yticks(list(rows), [pair_title(pair) for pair in result.pairs], color=INK)
         left.axvline(0, color=FAINT, linewidth=0.8)
-        left.set(title="damage, in points", ylim=(-0.7, len(result.pairs) - 0.3))
+        left.set(title=f"damage, in {look.unit}", ylim=(-0.7, len(result.pairs) - 0.3))
         handles = [
             Patch(color=FAINT, alpha=0.4, label="actual"),
             Line2D([], [], color=FAINT, linewidth=0, marker="|", markersize=12, mew=2, label="first order"),
@@ -156,7 +173,7 @@ def figure(result: Damage) -> Figure:
         left.legend(handles=handles, loc="upper center", ncols=4, bbox_to_anchor=(0.42, -0.08), frameon=False)
         worst = max(result.pairs, key=lambda pair: pair.actual)
         s = np.linspace(0, 1, 101)
-        right.plot([0, *PATH], [0, *worst.along], "o-", color=colour(worst.earlier), linewidth=2.2, label="actual")
+        right.plot([0, *PATH], [0, *worst.along], "o-", color=look.colour(worst.earlier), linewidth=2.2, label="actual")
         right.plot(s, s * worst.first + s**2 * worst.second, color=INK, linewidth=1.4, label="predicted at s = 0")
         right.grid(axis="both")
         right.set(title=f"{pair_title(worst)}: along the path", xlabel="share s of the update")

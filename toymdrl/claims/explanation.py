@@ -6,7 +6,6 @@ result that is there with the right key is not computed again, so an interruptio
 
 import hashlib
 import inspect
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,9 @@ from toymdrl.claims import rollback
 from toymdrl.claims.base import Explanation, Outcome, Topic
 from toymdrl.claims.paper import CLAIMS, TOPICS
 from toymdrl.claims.subject import Subject
-from toymdrl.files import CorruptFile, digest, write_atomically
+from toymdrl.files import CorruptFile
+from toymdrl.kept import load_record, save_record
 from toymdrl.parameters import at_parameters
-from toymdrl.plain import from_plain, to_plain
 from toymdrl.policy.scores import evaluate, weights
 from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.plan import Checkpoint, headline
@@ -62,17 +61,10 @@ def _read(run: RunDirectory, topic: Topic[Any]) -> tuple[str, Any]:
     Raises:
         CorruptFile: it is missing, or not what was written.
     """
-    file = run.analysis_file(topic.name)
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        result = stored["result"]
-        if digest({}, {"result": result}) != stored["sha256"]:
-            raise ValueError
-        kept = None if result is None else from_plain(topic.kind, result, f"{topic.name}.")
-        return str(stored["key"]), kept
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        what = "is missing, damaged or of another version"
-        raise CorruptFile(f"{file} {what}; make it again with `toymdrl resume {run.path}`") from error
+        return load_record(run.analysis_file(topic.name), topic.kind)
+    except CorruptFile as error:
+        raise CorruptFile(f"{error}; make it again with `toymdrl resume {run.path}`") from error
 
 
 def load_explanation(run: RunDirectory) -> Explanation | None:
@@ -136,14 +128,11 @@ def _result(run: RunDirectory, topic: Topic[Any], subject: Subject) -> Any:
     run.forget_rollbacks()
     try:
         result = topic.measure(subject)
-        plain = None if result is None else to_plain(result)
-        content = {"key": key, "sha256": digest({}, {"result": plain}), "result": plain}
-        text = json.dumps(content, indent=1, allow_nan=False)
+        save_record(run.analysis_file(topic.name), key, result)
     except (ArithmeticError, ArpackError, ValueError) as error:
         raise AnalysisError(
             f"analysis {topic.name}: {error}; `toymdrl resume {run.path} --no-analysis` leaves it out"
         ) from error
-    write_atomically(run.analysis_file(topic.name), text + "\n")
     return result
 
 

@@ -25,7 +25,7 @@ from toymdrl.analysis.rollback import (
 from toymdrl.claims.base import Chapter, Claim, Measurement, Outcome, Topic
 from toymdrl.claims.subject import Subject
 from toymdrl.evidence import Rule
-from toymdrl.style import CONTRAST, FAINT, INK, STYLE, colour
+from toymdrl.style import CONTRAST, FAINT, INK, MINIATURE, STYLE, Look
 from toymdrl.words import percent, signed
 
 BUDGET = 0.01
@@ -74,7 +74,11 @@ class Controls:
 
 def restored(outcome: Outcome) -> Measurement[Restored, Controls]:
     """C11 in a run."""
-    found = outcome.explained[Rollback]
+    return repaired(outcome.explained[Rollback])
+
+
+def repaired(found: Rollback) -> Measurement[Restored, Controls]:
+    """C11 in any model."""
     best = found.best()
     m = Restored(
         budget=BUDGET,
@@ -126,30 +130,33 @@ C11 = Claim(
 
 def chapters(outcome: Outcome) -> list[Chapter]:
     """What the figure shows."""
-    found, c11 = outcome.explained[Rollback], restored(outcome)
-    m, controls, harmed = c11.measured, c11.control, domains.title(outcome.headline.domain)
-    return [
-        Chapter(
-            "C11",
-            "Undoing one weight in a hundred",
-            f"Putting {m.budget:.0%} of the coordinates back, those with the largest |δ·Hδ|, undoes "
-            f"{percent(m.recovered)} of {harmed}'s loss without any training. As many random ones undo "
-            f"{percent(controls.random)}, the largest changes {percent(found.recovered(MAGNITUDE, m.budget))}, and "
-            f"shrinking the whole update by the same norm {percent(controls.shrink)}. What the other domains gain or "
-            "lose by it is on the right. For the average of all domains the best budget, chosen on other prompts, is "
-            f"{100 * m.best_budget_for_the_average:g}%: {signed(m.average_gain_at_best)} points; shrinking at its "
-            f"best: {signed(controls.average_gain_of_shrinking_at_its_best)}.",
-            "rollback",
-            "Damage undone against the share of coordinates put back, by score; the price for every domain",
-        )
-    ]
+    return [chapter(outcome.explained[Rollback], domains.title(outcome.headline.domain), MINIATURE)]
 
 
-def figure(result: Rollback) -> Figure:
+def chapter(found: Rollback, harmed: str, look: Look) -> Chapter:
+    """What the figure shows, of any model."""
+    c11, amount = repaired(found), look.amount
+    m, controls = c11.measured, c11.control
+    return Chapter(
+        "C11",
+        "Undoing one weight in a hundred",
+        f"Putting {m.budget:.0%} of the coordinates back, those with the largest |δ·Hδ|, undoes "
+        f"{percent(m.recovered)} of {harmed}'s loss without any training. As many random ones undo "
+        f"{percent(controls.random)}, the largest changes {percent(found.recovered(MAGNITUDE, m.budget))}, and "
+        f"shrinking the whole update by the same norm {percent(controls.shrink)}. What the other domains gain or "
+        "lose by it is on the right. For the average of all domains the best budget, chosen on other prompts, is "
+        f"{100 * m.best_budget_for_the_average:g}%: {amount(m.average_gain_at_best)} {look.unit}; shrinking at its "
+        f"best: {amount(controls.average_gain_of_shrinking_at_its_best)}.",
+        "rollback",
+        "Damage undone against the share of coordinates put back, by score; the price for every domain",
+    )
+
+
+def figure(result: Rollback, look: Look = MINIATURE) -> Figure:
     """Left: damage undone against the share of coordinates put back. Right: the price, domain by domain."""
     looks = {
-        CURVATURE: (colour(result.earlier), "o-", 2.4),
-        DAMPED: (colour(result.earlier), "o:", 1.4),
+        CURVATURE: (look.colour(result.earlier), "o-", 2.4),
+        DAMPED: (look.colour(result.earlier), "o:", 1.4),
         FISHER: (CONTRAST[0], "s-", 1.4),
         SIGNED: (CONTRAST[1], "^-", 1.2),
         NEURONS: (CONTRAST[2], "v-", 1.2),
@@ -178,10 +185,12 @@ def figure(result: Rollback) -> Figure:
         mine = [each for each in result.trials if each.method == CURVATURE]
         for name in mine[0].changes:
             gains = [-each.changes[name] for each in mine]
-            right.plot(ticks, gains, "o-", color=colour(name), linewidth=2, markersize=4, label=domains.title(name))
+            right.plot(
+                ticks, gains, "o-", color=look.colour(name), linewidth=2, markersize=4, label=domains.title(name)
+            )
         means = [-sum(each.changes.values()) / len(each.changes) for each in mine]
         right.plot(ticks, means, "--", color=INK, linewidth=1.6, label="average")
-        right.set_title(f"points gained or lost, coordinates by {NAMES[CURVATURE]}")
+        right.set_title(f"{look.unit} gained or lost, coordinates by {NAMES[CURVATURE]}")
         right.legend(frameon=False, fontsize=8.5)
     return drawn
 

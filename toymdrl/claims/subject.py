@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from toymdrl.analysis.rollback import restricted, top_coordinates
-from toymdrl.curvature import Eigenpairs, Hessian, fisher_diagonal, top_eigenpairs
+from toymdrl.analysis.spectrum import kept_eigenpairs
+from toymdrl.curvature import Eigenpairs, Hessian, fisher_diagonal
 from toymdrl.derivatives import FixedLoss
 from toymdrl.domains import DOMAINS, Problems
-from toymdrl.files import CorruptFile, load_tensors, save_tensors
 from toymdrl.neurons import neuron_coordinates
 from toymdrl.parameters import at_parameters, read_parameters, write_parameters
 from toymdrl.policy.exact import ExpectedReward
@@ -157,20 +157,8 @@ class Subject:
 
     def eigenpairs(self, name: str, these: Problems, pairs: int, tolerance: float) -> Eigenpairs:
         """Top eigenpairs of the Hessian at the harmed domain's checkpoint on some problems, kept on disk."""
-        file = self._eigenpairs_file(name)
-        try:
-            stored, about, _ = load_tensors(file)
-            if about != {"key": self.key}:
-                raise CorruptFile(f"{file} is of other checkpoints")
-            products = int(stored["products"])
-        except CorruptFile:
-            with at_parameters(self.policy, self.start):
-                hessian = Hessian(self.policy, reward_loss(ExpectedReward(these)))
-                found = top_eigenpairs(hessian, pairs, tolerance=tolerance)
-            products = found.products
-            stored = {"values": torch.from_numpy(found.values), "vectors": found.vectors.cpu().contiguous()}
-            save_tensors(file, stored | {"products": torch.tensor(products)}, {"key": self.key})
-        return Eigenpairs(stored["values"].numpy(), stored["vectors"].to(self.start), products)
+        file, loss = self._eigenpairs_file(name), reward_loss(ExpectedReward(these))
+        return kept_eigenpairs(file, self.key, self.policy, loss, self.start, pairs, tolerance)
 
     @cached_property
     def spectrum(self) -> Eigenpairs:

@@ -233,7 +233,7 @@ def _what(config: RunConfig) -> str:
 # What it looks like
 
 
-def _templates(*, html: bool) -> Environment:
+def templates(*, html: bool) -> Environment:
     """Where the templates are; in a page what is filled in is escaped, and nothing may be missing from either."""
     found = Environment(
         loader=PackageLoader("toymdrl.report", "."),
@@ -261,15 +261,16 @@ def as_html(what: Page, pictures: Mapping[str, Path], *, settings: str, provenan
         settings: the run's, as text.
         provenance: where it ran, as text.
     """
-    images = {name: f"data:image/png;base64,{_base64(file)}" for name, file in pictures.items()}
-    template = _templates(html=True).get_template("report.html.jinja")
+    images = {name: data_uri(file) for name, file in pictures.items()}
+    template = templates(html=True).get_template("report.html.jinja")
     return template.render(_said(what), images=images, settings=settings, provenance=provenance)
 
 
-def _base64(file: Path) -> str:
-    return base64.b64encode(file.read_bytes()).decode()
+def data_uri(file: Path) -> str:
+    """A picture as an address that holds all of it."""
+    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
 def as_markdown(what: Page) -> str:
     """The summary, which names pictures in a folder beside it."""
-    return _templates(html=False).get_template("summary.md.jinja").render(_said(what))
+    return templates(html=False).get_template("summary.md.jinja").render(_said(what))

@@ -31,7 +31,7 @@ def commit() -> str | None:
         return None
 
 
-def provenance(config: RunConfig) -> dict[str, Any]:
+def provenance(device: str, threads: int) -> dict[str, Any]:
     """One session's entry of provenance.json."""
     versions = {}
     for package in ("toymdrl", "torch", "numpy", "safetensors", "matplotlib"):
@@ -46,8 +46,8 @@ def provenance(config: RunConfig) -> dict[str, Any]:
         "versions": versions,
         "system": platform.platform(),
         "processor": platform.machine(),
-        "device": torch.cuda.get_device_name(config.device) if config.device.startswith("cuda") else config.device,
-        "threads": config.threads,
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "threads": threads,
     }
 
 
@@ -60,6 +60,6 @@ def add_session(file: Path, config: RunConfig) -> bool:
         pass  # this is the first
     except (ValueError, KeyError, TypeError, RecursionError):
         sound = False
-    sessions.append(provenance(config))
+    sessions.append(provenance(config.device, config.threads))
     write_atomically(file, json.dumps({"sessions": sessions}, indent=1) + "\n")
     return sound

@@ -123,7 +123,7 @@ def _gather(module: Question, tasks: Sequence[Task], out: Path, command: str, co
     name = questions.name_of(module)
     if name != claims.NAME:
         command += f" --questions {name}"
-    rows.write(out, name, command, provenance(config), found)
+    rows.write(out, name, command, provenance(config.device, config.threads), found)
     draw(module, found, out)
 
 
