@@ -12,10 +12,13 @@ The analyses take any torch module, any loss of it and two checkpoints as flat v
 
     checkpoints.read_checkpoints, as_vector       safetensors files to vectors, or a clear error
     curvature.gradient, Hessian, top_eigenpairs   of any loss; it may yield chunks that sum to it
-    analysis.damage.decompose                     actual damage, first and second order, the exact form
+    analysis.damage.decompose_damage              actual damage, first and second order, the exact form
     analysis.conflict.measure                     the conflict subspace against controls
     analysis.rollback.measure                     putting coordinates back, against controls
     analysis.edits.measure                        sparsity by threshold and format, overlap of neurons
+
+`toymdrl.explain_update` does all of it for a sequence of domains, resumes, and writes a page; experiments/own_llama/
+uses it on a Llama that TRL trained. Here you see what it is made of.
 
 A Hugging Face model needs attn_implementation="eager" (fused attention has no second derivative) and model.eval().
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -63,3 +64,21 @@ def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     exec(compile(code, "README.md", "exec"), given)
     assert given["chosen"].tolist() == [209, 208]  # type: ignore[attr-defined]
     assert roll_back("before", "after", "set.safetensors", "new") == (2, 2)
+
+
+def test_the_readmes_whole_story_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    code = text.split("<!-- whole story -->\n```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    module = torch.nn.Linear(6, 3)
+    for number, name in enumerate(("base", "after-math", "after-code")):
+        (tmp_path / name).mkdir()
+        write_parameters(module, torch.linspace(-1, 1, 21) * (1 + number))
+        save_file({key: each.detach().clone() for key, each in module.named_parameters()}, f"{name}/model.safetensors")
+
+    def loss(row: int) -> Any:
+        return lambda module: (module(torch.eye(6)) - torch.ones(6, 3) * row).pow(2).mean()
+
+    halves, unseen = {"math": (loss(0), loss(1)), "code": (loss(2), loss(3))}, {"math": loss(1), "code": loss(2)}
+    exec(compile(code, "README.md", "exec"), {"module": module, "halves": halves, "unseen": unseen})
+    assert (tmp_path / "why" / "report.html").is_file()

@@ -5,6 +5,7 @@ How to choose the coordinates: `analysis.rollback`, or chapter 8 of the course.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,11 @@ _TOKENIZERS = {".bpe", ".merges", ".model", ".spm", ".tiktoken", ".vocab"}
 GOES_ALONG = _CONFIGS | _CODE | _TOKENIZERS
 """Endings of what a loader needs beside the weights: configs, tokenizers, code. Anything else might hold the weights as
 they were before the repair, or an optimiser of theirs."""
+TIED = re.compile(
+    r"(.*\.)?(embed_tokens|tok_embeddings|wte|word_embeddings|embed_in|shared"
+    r"|lm_head|embed_out|output|decoder|vocab_projector)\.weight"
+)
+"""Embeddings of tokens and heads, as families call them."""
 NAMES = {"LICENSE", "LICENCE", "NOTICE", "README"}
 """Files without an ending that go along."""
 
@@ -88,9 +94,9 @@ def _indices(place: Place, name: str, target: Place) -> Tensor:
     return found
 
 
-def _is_embedding(name: str) -> bool:
-    """Whether a tensor is one of those that models tie."""
-    return any(part in name for part in ("embed", "wte", "lm_head")) and name.endswith("weight")
+def _may_be_tied(name: str, place: Place) -> bool:
+    """Whether a tensor is one of those that models tie: the tokens' embedding, and the head."""
+    return len(place.shape) == 2 and TIED.fullmatch(name) is not None
 
 
 def _must_be_free(out: Path) -> None:
@@ -159,9 +165,10 @@ def _sets(coordinates: Path | str, after: Path, found: Alike) -> dict[str, Place
         _indices(place, name, new[name])  # refused before anything is written; read again when they are needed
         if new[name].dtype not in DTYPES or old[name].dtype not in DTYPES:
             raise CheckpointError(f"{name!r} is {new[name].dtype}; only floating-point tensors are put back")
-        if says_tied(after) and _is_embedding(name):
-            for other in written_to:
-                if other != name and _is_embedding(other) and other not in found.copies.get(name, ()):
+        if says_tied(after) and _may_be_tied(name, new[name]):
+            for other, there in written_to.items():
+                tied = _may_be_tied(other, there) and there.shape == new[name].shape
+                if tied and other != name and other not in found.copies.get(name, ()):
                     raise CheckpointError(
                         f"{after} ties {name!r} and {other!r} by its config, and they differ; save it with one of them"
                     )

@@ -154,11 +154,11 @@ def _bytes(place: Place, part: slice) -> torch.Tensor:
 def _copies(kept: Sequence[Tensors]) -> dict[str, tuple[str, ...]]:
     """Tensors that are equal in every checkpoint, by the first of their names.
 
-    Matrices alone: norms and biases may well be equal by chance, being set to ones and zeros.
+    Norms and biases may well be equal by chance, being set to ones and zeros: a vector of one number is no copy.
     """
     alike_at_a_glance: dict[tuple[object, ...], list[str]] = {}
     for name, place in kept[0].items():
-        if len(place.shape) >= 2 and place.size and place.is_read:
+        if place.size and place.is_read and (len(place.shape) >= 2 or not _is_constant(place)):
             glance = bytes(_bytes(place, slice(0, min(GLANCE, place.size))).tolist())
             alike_at_a_glance.setdefault((place.shape, place.dtype, glance), []).append(name)
     found: dict[str, tuple[str, ...]] = {}
@@ -170,6 +170,12 @@ def _copies(kept: Sequence[Tensors]) -> dict[str, tuple[str, ...]]:
         if copies and moved:
             found[first] = tuple(copies)
     return found
+
+
+def _is_constant(place: Place) -> bool:
+    """Whether a vector holds one number alone."""
+    numbers = place.read(slice(0, place.size))
+    return bool((numbers == numbers[0]).all())
 
 
 def _original(path: Path | str, tensors: Tensors, name: str, every: set[str]) -> str:
