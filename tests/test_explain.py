@@ -175,6 +175,17 @@ def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
     assert all((tmp_path / "why" / "figures" / f"{name}.png").is_file() for name in ("damage", "conflict", "rollback"))
 
 
+def test_where_nothing_was_lost_the_page_says_so(tmp_path: Path) -> None:
+    """Trained the other way round, the second stage leads nearer to the first domain's best."""
+    stages = {"a": 2 * checkpoints("a")["a"] + 1, "b": torch.zeros(SIZE)}
+    found = explain_update(Bowl(), losses("a", "b"), stages, tmp_path / "why", directions=DIRECTIONS, quiet=True)
+    assert found.head.actual < 0
+    assert {each.recovered for each in found.rollback.trials} == {0.0}
+    summary = (tmp_path / "why" / "summary.md").read_text()
+    assert "does not harm a" in summary
+    assert "mean nothing" in summary
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     explained(tmp_path / "why", "a", "b")
     before = {file: file.read_bytes() for file in (tmp_path / "why").rglob("*") if file.is_file()}

@@ -5,10 +5,9 @@ costs one step, and the same call goes on.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -18,12 +17,11 @@ from toymdrl.analysis import conflict, damage, rollback
 from toymdrl.analysis.conflict import Conflict
 from toymdrl.analysis.damage import Damage
 from toymdrl.analysis.rollback import Rollback
-from toymdrl.analysis.spectrum import kept_eigenpairs
-from toymdrl.curvature import CurvatureError, Eigenpairs, Hessian, fisher_diagonal, residuals
+from toymdrl.curvature import CurvatureError, Hessian, fisher_diagonal, residuals
 from toymdrl.explain.bar import Bar
 from toymdrl.explain.sequence import DomainLosses, Sequence
-from toymdrl.files import CorruptFile, load_tensors, remove_leftovers, save_tensors, write_atomically
-from toymdrl.kept import load_record, save_record
+from toymdrl.explain.work import Work, lanczos
+from toymdrl.files import remove_leftovers, write_atomically
 from toymdrl.neurons import neuron_coordinates
 from toymdrl.parameters import at_parameters, trainable_parameters
 from toymdrl.report.update import Update, write_page
@@ -34,82 +32,8 @@ from toymdrl.streams import stream
 
 SOURCES = ("parameters.py", "neurons.py", "derivatives.py", "curvature.py", "streams.py", "analysis", "explain")
 """What decides the numbers: a step that other code has made is made again."""
-PRODUCTS_A_PAIR = 3.5
-"""Hessian products that Lanczos takes for an eigenpair, about: for the time left only."""
 CLOSE, ROUGH = 1e-3, 1e-2
 """Tolerances of the eigenpairs that are projected off, and of those that they are only compared with."""
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Spent:
-    """Gradient evaluations of each step."""
-
-    by_step: dict[str, float]
-
-
-class _Work:
-    """Steps of a sequence, each done once: what is on disk with the right key is read."""
-
-    def __init__(self, folder: Path, key: str, bar: Bar) -> None:
-        self.folder, self.key, self._bar = folder, key, bar
-        try:
-            stored, spent = load_record(folder / "effort.json", _Spent)
-            self.spent = dict(spent.by_step) if spent and stored == key else {}
-        except CorruptFile:
-            self.spent = {}
-
-    def record(self, name: str, kind: type[T], planned: float, make: Callable[[], T]) -> T:
-        """A frozen dataclass."""
-        file = self.folder / f"{name}.json"
-        try:
-            stored, found = load_record(file, kind)
-            if stored == self.key and found is not None and name in self.spent:
-                self._bar.skip(planned)
-                return found
-        except CorruptFile:
-            pass  # it is made anew
-        made = self._make(name, planned, make)
-        save_record(file, self.key, made)
-        return made
-
-    def tensors(self, name: str, planned: float, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """Tensors by name."""
-        file = self.folder / f"{name}.safetensors"
-        try:
-            stored, about, _ = load_tensors(file)
-            if about == {"key": self.key} and name in self.spent:
-                self._bar.skip(planned)
-                return stored
-        except CorruptFile:
-            pass  # it is made anew
-        made = self._make(name, planned, make)
-        save_tensors(file, made, {"key": self.key})
-        return made
-
-    def eigenpairs(self, name: str, of: Sequence, loss: Any, pairs: int, tolerance: float, share: float) -> Eigenpairs:
-        """Of a loss's Hessian at the harmed domain's checkpoint."""
-        file, planned = self.folder / f"{name}.safetensors", share * _lanczos(pairs)
-
-        def make() -> Eigenpairs:
-            return kept_eigenpairs(file, self.key, of.module, loss, of.start, pairs, tolerance)
-
-        if name in self.spent and file.is_file():
-            self._bar.skip(planned)
-            return make()
-        return self._make(name, planned, make, share)
-
-    def _make(self, name: str, planned: float, make: Callable[[], T], share: float = 1) -> T:
-        with self._bar.step(name.replace("-", " "), planned, share=share) as spent:
-            made = make()
-        # Before the result: if the process is killed between the two, the step is done and counted again.
-        self.spent[name] = spent[0]
-        save_record(self.folder / "effort.json", self.key, _Spent(self.spent))
-        return made
-
-
-def _lanczos(pairs: int) -> float:
-    return 2 * PRODUCTS_A_PAIR * pairs
 
 
 def explain_update(
@@ -191,7 +115,7 @@ def _explained(sequence: Sequence, folder: Path, directions: int, unit: str, see
     remove_leftovers(folder)
     key = f"{json.dumps(about)} {source_digest(SOURCES)}"
     with Bar(_planned(sequence, directions), quiet=quiet) as bar:
-        work = _Work(folder, key, bar)
+        work = Work(folder, key, bar)
         harm = _damage(work, sequence)
         subspace = _conflict(work, sequence, directions, seed)
         undone = _rollback(work, sequence, seed)
@@ -220,8 +144,8 @@ def _planned(of: Sequence, directions: int) -> float:
     """Gradient evaluations, about."""
     return (
         sum(_planned_damage(of, earlier) for earlier in of.order[:-1])
-        + _lanczos(directions) * 2  # the harmed domain's, and the next one's
-        + 2 * _lanczos(directions // 2) / 2  # two halves, of half the prompts
+        + lanczos(directions) * 2  # the harmed domain's, and the next one's
+        + 2 * lanczos(directions // 2) / 2  # two halves, of half the prompts
         + 4
         + _planned_conflict(directions)
         + _planned_rollback(of)
@@ -244,7 +168,7 @@ def _planned_rollback(of: Sequence) -> float:
     return len(rollback.BUDGETS) * (values / 3 + 2)
 
 
-def _damage(work: _Work, of: Sequence) -> Damage:
+def _damage(work: Work, of: Sequence) -> Damage:
     """Every later update on every earlier domain's checkpoint."""
     pairs: list[damage.Decomposition] = []
     for number, earlier in enumerate(of.order[:-1], 1):
@@ -259,7 +183,7 @@ def _damage(work: _Work, of: Sequence) -> Damage:
     return Damage(tuple(pairs))
 
 
-def _conflict(work: _Work, of: Sequence, directions: int, seed: int) -> Conflict:
+def _conflict(work: Work, of: Sequence, directions: int, seed: int) -> Conflict:
     """The harmed domain's conflict subspace, beside that of the domain trained next."""
     own, after = of.losses[of.harmed], of.later[0]
     pairs = work.eigenpairs("directions", of, of.fit[of.harmed], directions, CLOSE, 1)
@@ -301,7 +225,7 @@ def _later(of: Sequence) -> str:
     return "all" if len(of.later) > 1 else of.later[0]
 
 
-def _rollback(work: _Work, of: Sequence, seed: int) -> Rollback:
+def _rollback(work: Work, of: Sequence, seed: int) -> Rollback:
     """A few coordinates put back."""
     logprobs = of.losses[of.harmed].logprobs
 

@@ -72,15 +72,18 @@ def page(found: Update, look: Look) -> Page:
     for pair in found.damage.pairs:
         numbers = (pair.actual, pair.first, pair.second, pair.closure)
         rows.append(Row(pair_title(pair), *(amount(number) for number in numbers)))
-    verb = "costs" if head.actual > 0 else "does not harm"
-    price = f" {head.actual:.3g} {unit}" if head.actual > 0 else f": its loss changes by {amount(head.actual)} {unit}"
+    training = "Later training" if head.later == "all" else f"Training {later}"
+    headline = f"{training} costs {harmed} {head.actual:.3g} {unit}"
+    undone = (
+        f"{c8.measured.directions} directions out of the update undo {c8.measured.recovered:.0%} of it, "
+        f"{c11.measured.budget:.0%} of the coordinates put back {c11.measured.recovered:.0%}."
+    )
+    if head.actual <= 0:
+        headline = f"{training} does not harm {harmed}: its loss changes by {amount(head.actual)} {unit}"
+        undone = "Nothing was lost, so the shares of the loss below mean nothing."
     return Page(
-        headline=f"{later[0].upper()}{later[1:]} {verb} {harmed}{price}",
-        followup=(
-            f"Its gradient explains {amount(head.first)}, its Hessian {amount(head.second)}. "
-            f"{c8.measured.directions} directions out of the update undo {c8.measured.recovered:.0%} of it, "
-            f"{c11.measured.budget:.0%} of the coordinates put back {c11.measured.recovered:.0%}."
-        ),
+        headline=headline,
+        followup=f"Its gradient explains {amount(head.first)}, its Hessian {amount(head.second)}. {undone}",
         order=" → ".join(found.order),
         unit=unit,
         rows=tuple(rows),
