@@ -154,6 +154,21 @@ def test_rounding_is_no_training(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("coarse", [torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2])
+def test_a_base_that_loses_nothing_by_rounding_is_compared_as_it_is(coarse: torch.dtype, tmp_path: Path) -> None:
+    generator = stream("lossless")
+    base = torch.randint(-8, 8, (200,), generator=generator).float()
+    trained = {name: base + torch.randint(0, 3, (200,), generator=generator) for name in "ab"}
+    save_file({"w": base}, tmp_path / "base.safetensors")
+    for name, after in trained.items():
+        save_file({"w": after.to(coarse)}, tmp_path / f"{name}.safetensors")
+    found = audit_checkpoints(tmp_path / "base.safetensors", {name: tmp_path / f"{name}.safetensors" for name in "ab"})
+    one, two = (after.to(coarse).double() - base.double() for after in trained.values())
+    assert found.edits["a"][""].squared == float(one.square().sum())
+    assert found.pairs["a", "b"][""].cosine == pytest.approx(float(one @ two / (one.norm() * two.norm())), abs=1e-12)
+    assert sum("the base is rounded likewise" in note for note in found.notes) == 2
+
+
 def two_models(folder: Path, second: str) -> Path:
     """A folder of numbered shards with an index, and another file of weights."""
     store(folder, llama(tied=False), twice=True, shards=2, wrapper="")

@@ -88,9 +88,12 @@ def _without_neurons(reasons: Sequence[str]) -> list[str]:
 
 
 def _coarser(one: str, other: str) -> bool:
+    """Whether a format cannot hold all numbers of another."""
     if one not in DTYPES or other not in DTYPES:
         return False
-    return torch.promote_types(DTYPES[one], DTYPES[other]) != DTYPES[one]
+    # Not by torch's promotion, which knows no eight-bit formats.
+    mine, its = torch.finfo(DTYPES[one]), torch.finfo(DTYPES[other])
+    return mine.eps > its.eps or mine.max < its.max
 
 
 class _Neurons:

@@ -74,11 +74,11 @@ def counts_of(before: Tensor, after: Tensor) -> Counts:
 def rounded_likewise(before: Tensor, after: Tensor) -> Tensor:
     """The base as it would have been stored in the training's format: rounding is not training.
 
-    Unchanged where the training's format is as fine as the base's.
+    Unchanged where the training's format can hold all that the base holds.
     """
-    if before.dtype == after.dtype or torch.promote_types(before.dtype, after.dtype) == after.dtype:
-        return before
-    return before.to(after.dtype)
+    rounded = before.to(after.dtype)
+    # A finer format loses nothing, nor does a base that was once stored as coarsely: no edit is seen through rounding.
+    return before if torch.equal(rounded.double(), before.double()) else rounded
 
 
 def without_the_place(delta: Tensor, base: Tensor, rounded: Tensor) -> Tensor:

@@ -155,7 +155,10 @@ def _sets(coordinates: Path | str, after: Path, found: Alike) -> dict[str, Place
         # Its set may bear the name of a copy of the tensor.
         first = next((one for one, copies in found.copies.items() if bare(name) in copies), None)
         if first is None:
-            raise CheckpointError(f"coordinates are of {name!r}, which {after} has not; take its tensors' names")
+            raise CheckpointError(
+                f"coordinates are of {name!r}, which {after} has not; take its tensors' names, or if transformers "
+                "renamed them on saving, save it with save_pretrained(..., save_original_format=False)"
+            )
         called[name] = first
     if len(set(called.values())) < len(called):
         raise CheckpointError(f"{coordinates} names one tensor of {after} twice; give one set for each")
