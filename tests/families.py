@@ -1,147 +1,164 @@
-"""Tiny models of many families of transformers, with random weights and smooth activations: what users will bring."""
+"""Tiny models of many families of transformers, the same wherever and in whatever order they are made."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import transformers
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from toymdrl.parameters import read_parameters, write_parameters
 from toymdrl.streams import stream
 
-VOCABULARY = 24
-TOKENS = torch.randint(3, VOCABULARY, (2, 6), generator=stream("families", "tokens"))
-_IDS = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
-_LLAMA = {
-    "vocab_size": VOCABULARY,
+VOCABULARY = 16
+TOKENS = {"vocab_size": VOCABULARY, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2}
+FIRST_WORD = 3
+"""The smallest token that is none of these: the embedding of padding would get no gradient."""
+BODY = {
     "hidden_size": 8,
     "intermediate_size": 12,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
-    "max_position_embeddings": 16,
-}
-# All experts at once: where a router changes its choice, a loss has no derivative.
-_EXPERTS = {"num_experts": 3, "num_experts_per_tok": 3, "moe_intermediate_size": 6}
-_GPT2 = {"vocab_size": VOCABULARY, "n_embd": 8, "n_layer": 2, "n_head": 2, "n_positions": 16}
-_BERT = {
-    "vocab_size": VOCABULARY,
-    "hidden_size": 8,
-    "intermediate_size": 12,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
     "max_position_embeddings": 20,
 }
-_T5 = {"vocab_size": VOCABULARY, "d_model": 8, "d_kv": 4, "d_ff": 12, "num_layers": 2, "num_heads": 2}
+"""What most families call their sizes."""
+OLD_BODY = {"n_embd": 8, "n_inner": 12, "n_layer": 2, "n_head": 2, "n_positions": 20}
+"""What GPT-2 and those after it call them."""
+EXPERTS = {"num_experts": 3, "num_experts_per_tok": 2, "moe_intermediate_size": 6}
+LOCAL_EXPERTS = {"num_local_experts": 3, "num_experts_per_tok": 2}
+LATENT = {"kv_lora_rank": 4, "q_lora_rank": 4, "qk_rope_head_dim": 2, "qk_nope_head_dim": 2, "v_head_dim": 4}
 
 
 @dataclass(frozen=True)
 class Family:
-    """One family of models."""
+    """How to make a tiny model of one family."""
 
-    name: str
     model: str
-    """Its class in transformers."""
-    config: dict[str, Any]
-    ties: tuple[bool, ...] = (False, True)
-    """Whether its embeddings may be tied."""
+    """The class in transformers."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of its config, beside or in place of those of the body."""
+    body: Mapping[str, Any] = field(default_factory=lambda: BODY)
 
-    def build(self, *, tied: bool) -> nn.Module:
-        """A model with random weights, in eval mode."""
-        kind = getattr(transformers, self.model)
-        settings = _IDS | self.config | {"tie_word_embeddings": tied}
-        config = kind.config_class(**settings)
-        # Fused attention has no second derivative, and fused experts none in float64.
-        config._attn_implementation = config._experts_implementation = "eager"
-        model = kind(config).eval()
+    def __str__(self) -> str:
+        return self.model
+
+    def build(self, *, tied: bool) -> Any:
+        """A model in eval mode, where no dropout is left; `Any`, as each class has types of its own."""
+        made = getattr(transformers, self.model)
+        config = made.config_class(**{**self.body, **TOKENS, "tie_word_embeddings": tied, **self.settings})
+        # Fused kernels take no float64, or have no second derivative.
+        model = made._from_config(config, attn_implementation="eager", experts_implementation="eager").eval()
+        # Drawn again, as the library draws from torch's global state and leaves norms at one and biases at zero.
         shape = read_parameters(model).shape
-        write_parameters(model, 0.2 * torch.randn(shape, generator=stream("families", self.name, int(tied))))
-        assert isinstance(model, nn.Module)
+        write_parameters(model, 0.3 * torch.randn(shape, generator=stream("families", self.model)))
         return model
 
 
 FAMILIES = (
-    Family("gpt2", "GPT2LMHeadModel", _GPT2),
+    Family("LlamaForCausalLM"),
+    Family("MistralForCausalLM"),
+    Family("Qwen2ForCausalLM"),
+    Family("Qwen3ForCausalLM", {"head_dim": 4}),
+    Family("GemmaForCausalLM", {"head_dim": 4}),
+    Family("Gemma2ForCausalLM", {"head_dim": 4}),
+    Family("Gemma3ForCausalLM", {"head_dim": 4}),
+    Family("PhiForCausalLM"),
+    Family("Phi3ForCausalLM"),
+    Family("StableLmForCausalLM"),
+    Family("OlmoForCausalLM"),
+    Family("Olmo2ForCausalLM"),
+    Family("CohereForCausalLM"),
+    Family("Starcoder2ForCausalLM"),
+    Family("GraniteForCausalLM"),
+    Family("GlmForCausalLM", {"head_dim": 4}),
+    Family("SmolLM3ForCausalLM"),
+    Family("HeliumForCausalLM", {"head_dim": 4}),
+    Family("Exaone4ForCausalLM"),
+    Family("NemotronForCausalLM", {"hidden_act": "silu"}),  # in place of a squared relu
+    Family("GPTNeoXForCausalLM"),
+    Family("FalconForCausalLM", {"ffn_hidden_size": 12}),
+    # Mixtures of experts.
+    Family("MixtralForCausalLM", LOCAL_EXPERTS),
+    Family("Qwen2MoeForCausalLM", {**EXPERTS, "shared_expert_intermediate_size": 6}),
+    Family("Qwen3MoeForCausalLM", {**EXPERTS, "head_dim": 4}),
+    Family("OlmoeForCausalLM", EXPERTS),
+    Family("GptOssForCausalLM", {**LOCAL_EXPERTS, "head_dim": 4}),
+    Family("GraniteMoeForCausalLM", LOCAL_EXPERTS),
     Family(
-        "gpt_neo",
-        "GPTNeoForCausalLM",
+        "DeepseekV3ForCausalLM",
         {
-            "vocab_size": VOCABULARY,
-            "hidden_size": 8,
-            "num_layers": 2,
-            "num_heads": 2,
-            "attention_types": [[["global", "local"], 1]],
-            "max_position_embeddings": 16,
-            "intermediate_size": 12,
+            **LATENT,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "n_group": 2,
+            "topk_group": 1,
+            "moe_intermediate_size": 6,
+            "first_k_dense_replace": 1,
+            "num_key_value_heads": 2,
         },
     ),
-    Family("gpt_neox", "GPTNeoXForCausalLM", _LLAMA),
-    Family("gptj", "GPTJForCausalLM", _GPT2 | {"rotary_dim": 4}),
-    Family("opt", "OPTForCausalLM", _LLAMA | {"ffn_dim": 12, "word_embed_proj_dim": 8, "activation_function": "gelu"}),
-    Family("bloom", "BloomForCausalLM", {"vocab_size": VOCABULARY, "hidden_size": 8, "n_layer": 2, "n_head": 2}),
+    # State spaces, alone and beside attention.
+    Family("MambaForCausalLM", {"state_size": 4, "time_step_rank": 2}),
     Family(
-        "falcon",
-        "FalconForCausalLM",
+        "JambaForCausalLM",
         {
-            "vocab_size": VOCABULARY,
-            "hidden_size": 8,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "ffn_hidden_size": 12,
+            "num_experts": 2,
+            "mamba_d_state": 4,
+            "mamba_dt_rank": 2,
+            "attn_layer_period": 2,
+            "attn_layer_offset": 1,
+            "use_mamba_kernels": False,
         },
     ),
+    # Older ones, each with words of its own for the same sizes.
+    Family("GPT2LMHeadModel", body=OLD_BODY),
+    Family("GPTJForCausalLM", {"rotary_dim": 4}, OLD_BODY),
+    Family("CodeGenForCausalLM", {"rotary_dim": 2, "n_head": 4}, OLD_BODY),
+    Family("BloomForCausalLM", {"hidden_size": 8, "n_layer": 2, "n_head": 2}, {}),
+    Family("MptForCausalLM", {"d_model": 8, "n_heads": 2, "n_layers": 2, "expansion_ratio": 2, "max_seq_len": 20}, {}),
+    Family("GPTNeoForCausalLM", {"num_layers": 2, "num_heads": 2, "attention_types": [[["global", "local"], 1]]}),
+    Family("OPTForCausalLM", {"ffn_dim": 12, "word_embed_proj_dim": 8, "activation_function": "gelu"}),  # not relu
+    # Two stacks, and stacks that see both ways.
     Family(
-        "mpt",
-        "MptForCausalLM",
-        {"vocab_size": VOCABULARY, "d_model": 8, "n_layers": 2, "n_heads": 2, "max_seq_len": 16, "expansion_ratio": 2},
+        "T5ForConditionalGeneration",
+        {"d_model": 8, "d_kv": 4, "d_ff": 12, "num_layers": 1, "num_heads": 2, "feed_forward_proj": "gated-gelu"},
+        {},
     ),
-    Family("llama", "LlamaForCausalLM", _LLAMA),
-    Family("mistral", "MistralForCausalLM", _LLAMA | {"head_dim": 4}),
-    Family("mixtral", "MixtralForCausalLM", _LLAMA | {"num_local_experts": 3, "num_experts_per_tok": 3, "head_dim": 4}),
-    Family("qwen2", "Qwen2ForCausalLM", _LLAMA),
-    Family("qwen2_moe", "Qwen2MoeForCausalLM", _LLAMA | _EXPERTS | {"shared_expert_intermediate_size": 6}),
-    Family("qwen3", "Qwen3ForCausalLM", _LLAMA | {"head_dim": 4}),
-    Family("qwen3_moe", "Qwen3MoeForCausalLM", _LLAMA | _EXPERTS | {"head_dim": 4}),
-    Family("gemma", "GemmaForCausalLM", _LLAMA | {"head_dim": 4}),
-    Family("gemma2", "Gemma2ForCausalLM", _LLAMA | {"head_dim": 4, "query_pre_attn_scalar": 4}),
-    Family("gemma3", "Gemma3ForCausalLM", _LLAMA | {"head_dim": 4, "query_pre_attn_scalar": 4}),
-    Family("phi", "PhiForCausalLM", _LLAMA),
-    Family("phi3", "Phi3ForCausalLM", _LLAMA | {"original_max_position_embeddings": 16}),
-    Family("stablelm", "StableLmForCausalLM", _LLAMA),
-    Family("olmo", "OlmoForCausalLM", _LLAMA),
-    Family("olmo2", "Olmo2ForCausalLM", _LLAMA),
-    Family("cohere", "CohereForCausalLM", _LLAMA),
-    Family("granite", "GraniteForCausalLM", _LLAMA),
-    Family("glm", "GlmForCausalLM", _LLAMA | {"head_dim": 4}),
-    Family("starcoder2", "Starcoder2ForCausalLM", _LLAMA),
-    Family("nemotron", "NemotronForCausalLM", _LLAMA | {"head_dim": 4, "hidden_act": "gelu"}),
-    Family("bert", "BertForMaskedLM", _BERT),
-    Family("roberta", "RobertaForMaskedLM", _BERT),
     Family(
-        "distilbert",
+        "BartForConditionalGeneration",
+        {
+            "d_model": 8,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "encoder_attention_heads": 2,
+            "decoder_attention_heads": 2,
+            "encoder_ffn_dim": 12,
+            "decoder_ffn_dim": 12,
+            "max_position_embeddings": 20,
+        },
+        {},
+    ),
+    Family("BertForMaskedLM"),
+    Family("RobertaForMaskedLM"),
+    Family("ElectraForMaskedLM", {"embedding_size": 8}),
+    Family(
         "DistilBertForMaskedLM",
-        {
-            "vocab_size": VOCABULARY,
-            "dim": 8,
-            "hidden_dim": 12,
-            "n_layers": 2,
-            "n_heads": 2,
-            "max_position_embeddings": 16,
-        },
+        {"dim": 8, "hidden_dim": 12, "n_layers": 2, "n_heads": 2, "max_position_embeddings": 20},
+        {},
     ),
-    Family("t5", "T5ForConditionalGeneration", _T5 | {"feed_forward_proj": "gated-gelu", "decoder_start_token_id": 0}),
 )
-BY_NAME = {family.name: family for family in FAMILIES}
 
 
-def logits(module: nn.Module) -> Tensor:
-    """Of fixed tokens, (2, 6, vocabulary)."""
-    # Labels make a model that translates read its own target; what it makes a loss of them is rounded to float32.
-    found: Tensor = module(input_ids=TOKENS, labels=TOKENS).logits
-    return found
+def loss_of(model: Any) -> Tensor:
+    """How surprised a model is by some fixed tokens.
 
-
-def loss(module: nn.Module) -> Tensor:
-    """Mean cross-entropy of the same tokens, in nats: a smooth function of the logits."""
-    return nn.functional.cross_entropy(logits(module).double().flatten(0, 1), TOKENS.flatten())
+    Not the model's own loss, which rounds its logits to float32.
+    """
+    tokens, targets = torch.randint(FIRST_WORD, VOCABULARY, (2, 2, 6), generator=stream("families", "tokens"))
+    both = {"input_ids": tokens}
+    if model.config.is_encoder_decoder:
+        both["decoder_input_ids"] = targets.roll(1, dims=1)
+    return cross_entropy(model(**both).logits.flatten(0, 1), targets.flatten())

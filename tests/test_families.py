@@ -1,7 +1,13 @@
-"""Other people's models: files, rollbacks, audits, neurons and curvature of some thirty families of transformers."""
+"""Models of many families as transformers itself saves and loads them: put back, audited, and their curvature.
 
-from collections.abc import Sequence
+What a loader makes of the files is the judge: no name, shape or copy is known here.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,218 +15,260 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from tests.families import BY_NAME, FAMILIES, Family, logits, loss
-from toymdrl.analysis.edits import TOP, jaccard, neuron_norms, top_mask
-from toymdrl.checkpoints.audit import audit_checkpoints
+from tests.families import FAMILIES, Family, loss_of
+from toymdrl.checkpoints.audit import WHOLE, audit_checkpoints
 from toymdrl.checkpoints.edit import STORED
 from toymdrl.checkpoints.rollback import roll_back, save_coordinates
-from toymdrl.checkpoints.shards import CheckpointError
+from toymdrl.checkpoints.shards import INDEX, CheckpointError
 from toymdrl.checkpoints.whole import as_vector, read_checkpoints
 from toymdrl.curvature import Hessian, gradient
 from toymdrl.neurons import neuron_coordinates
-from toymdrl.parameters import at_parameters, read_parameters, trainable_parameters, write_parameters
+from toymdrl.parameters import at_parameters, flatten, read_parameters, write_parameters
 from toymdrl.streams import stream
 
-WRAPPERS = ("", "module.", "_orig_mod.", "module._orig_mod.")
-ROUNDING = {"gemma2": 0.5, "gemma3": 0.2}
-"""Relative error of a product in bfloat16, where these normalise what has just been normalised; 0.05 for all others."""
+transformers.utils.logging.disable_progress_bar()
+
 WIDTH = 8
 """Of all these models: what a neuron has in the matrix that leads out of it."""
-
-RENAMED = {"gpt_neox", "mixtral", "qwen2_moe", "qwen3_moe"}
-"""Families whose weights transformers saves under other names than the module has."""
-LAYOUTS = st.fixed_dictionaries(
-    {"shard": st.sampled_from(["1GB", "2KB", "1KB"]), "wrapper": st.sampled_from(WRAPPERS), "twice": st.booleans()}
-)
-CASES = {
-    "family": st.sampled_from(FAMILIES),
-    "tied": st.booleans(),
-    "dtype": st.sampled_from([torch.float32, torch.bfloat16, torch.float16]),
-    "seed": st.integers(0, 99),
+WITHOUT_NEURONS = {
+    "GptOssForCausalLM": "in an order that differs between models",
+    "MambaForCausalLM": "no MLP is called as one",
 }
+"""Families whose neurons names and shapes do not tell, and why."""
+ROUNDING = {"Gemma2ForCausalLM": 0.4, "Gemma3ForCausalLM": 0.4}
+"""Relative error of a product in bfloat16 where norms amplify it; 0.1 for others."""
+STEP = 1e-4
+"""Of a central difference: its error, of second order, and that of rounding are both far below the tolerances."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a checkpoint is stored."""
+
+    dtype: torch.dtype = torch.float32
+    sharded: bool = False
+    wrapper: str = ""
+
+
+FORMATS = st.sampled_from((torch.float32, torch.bfloat16, torch.float16))
+BARE = st.builds(Layout, FORMATS, st.booleans())
+WRAPPED = st.builds(Layout, FORMATS, st.booleans(), st.sampled_from(("", "module.", "_orig_mod.")))
 
 
 def moved(start: Tensor, *purpose: str | int) -> Tensor:
-    """Parameters after a training that changes about half of them."""
-    generator = stream("families", "moved", *purpose)
+    """Parameters after a training that changes about a fifth of the weights."""
+    generator = stream("moved", *purpose)
     change = 0.1 * torch.randn(start.shape, generator=generator)
-    return start + change * (torch.rand(start.shape, generator=generator) < 0.5)
+    return start + change * (torch.rand(start.shape, generator=generator) < 0.2)
 
 
-def stored(model: nn.Module, vector: Tensor, folder: Path, layout: dict[str, object]) -> Tensor:
-    """Save a model at some parameters as transformers does, then as wrappers and others would have; what it holds."""
-    write_parameters(model, vector)
-    model.save_pretrained(folder, max_shard_size=layout["shard"], save_original_format=False)  # type: ignore[operator]
-    tied = dict(model.named_parameters(remove_duplicate=False))
+def save(model: Any, folder: Path, layout: Layout) -> None:
+    """As transformers saves, in a format."""
+    # Of models that take a few kilobytes.
+    size = "2KB" if layout.sharded else "1GB"
+    model.to(layout.dtype).save_pretrained(folder, save_original_format=False, max_shard_size=size)
+
+
+def load(model: Any, folder: Path, layout: Layout) -> Any:
+    """As transformers loads, nothing missing and nothing left over."""
+    loaded, told = type(model).from_pretrained(folder, dtype=layout.dtype, output_loading_info=True)
+    assert {what: names for what, names in told.items() if names} == {}
+    return loaded
+
+
+def wrap(folder: Path, wrapper: str) -> None:
+    """Rename a checkpoint's tensors, as saving a wrapped model does."""
     for file in folder.glob("*.safetensors"):
-        tensors = load_file(file)
-        # Older versions of libraries store what is tied under each of its names; with shards, in any of them.
-        if layout["twice"] and layout["shard"] == "1GB":
-            tensors |= {name: weight.detach().clone() for name, weight in tied.items() if name not in tensors}
-        save_file({f"{layout['wrapper']}{name}": each for name, each in tensors.items()}, file, {"format": "pt"})
-    if layout["wrapper"]:
-        # The index names what was: numbered shards are read without one.
-        (folder / "model.safetensors.index.json").unlink(missing_ok=True)
-    return read_parameters(model)
+        weights = {wrapper + name: weight for name, weight in load_file(file).items()}
+        save_file(weights, file, metadata={"format": "pt"})
+    index = folder / INDEX
+    if index.exists():
+        told = json.loads(index.read_text())
+        told["weight_map"] = {wrapper + name: file for name, file in told["weight_map"].items()}
+        index.write_text(json.dumps(told))
 
 
-def loaded(model: nn.Module, folder: Path) -> nn.Module:
-    """What transformers makes of a folder."""
-    dtype = next(model.parameters()).dtype
-    found, about = type(model).from_pretrained(folder, dtype=dtype, output_loading_info=True)  # type: ignore[attr-defined]
-    assert not about["missing_keys"]
-    assert not about["unexpected_keys"]
-    assert isinstance(found, nn.Module)
-    return found
-
-
-@given(**CASES, before=LAYOUTS, shard=st.sampled_from(["1GB", "2KB"]), count=st.integers(1, 200))
-@settings(max_examples=40)
-def test_a_rolled_back_folder_loads_with_exactly_the_asked_weights(
+@given(
+    family=st.sampled_from(FAMILIES),
+    tied=st.booleans(),
+    before=WRAPPED,
+    after=BARE,
+    count=st.integers(0, 60),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60)
+def test_what_was_asked_is_put_back_in_any_family(
     family: Family,
     tied: bool,
-    dtype: torch.dtype,
-    seed: int,
-    before: dict[str, object],
-    shard: str,
+    before: Layout,
+    after: Layout,
     count: int,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    here, model = tmp_path_factory.mktemp("families"), family.build(tied=tied).to(dtype)
-    start = stored(model, read_parameters(model), here / "before", before)
-    # This one is loaded by transformers, which knows no wrappers.
-    plain = {"shard": shard, "wrapper": "", "twice": False}
-    end = stored(model, moved(start, seed), here / "after", plain)
-    chosen = torch.randperm(len(start), generator=stream("families", "chosen", seed))[:count]
-    save_coordinates(model, chosen, here / "set.safetensors")
-    asked, changed = roll_back(here / "before", here / "after", here / "set.safetensors", here / "new")
-    wanted = end.clone()
-    wanted[chosen] = start[chosen]
-    assert (asked, changed) == (count, int((wanted != end).sum()))
-    found = loaded(model, here / "new")
-    assert torch.equal(read_parameters(found), wanted)
-    assert len(trainable_parameters(found)) == len(trainable_parameters(model))
-
-
-@given(**CASES, layouts=st.tuples(LAYOUTS, LAYOUTS, LAYOUTS))
-@settings(max_examples=40)
-def test_an_audit_is_what_the_loaded_models_say(
-    family: Family,
-    tied: bool,
-    dtype: torch.dtype,
     seed: int,
-    layouts: Sequence[dict[str, object]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    here, model = tmp_path_factory.mktemp("families"), family.build(tied=tied).to(dtype)
-    vectors, origin = [], read_parameters(model)
-    wanted = [origin, moved(origin, seed, "a"), moved(origin, seed, "b")]
-    for name, vector, layout in zip(("base", "a", "b"), wanted, layouts, strict=True):
-        vectors.append(stored(model, vector, here / name, layout).double())
-    found = audit_checkpoints(here / "base", {name: here / name for name in "ab"})
-    base, one, two = vectors[0], vectors[1] - vectors[0], vectors[2] - vectors[0]
-    for name, delta in (("a", one), ("b", two)):
-        edit = found.edits[name][""]
-        assert edit.weights == len(base)
-        assert edit.squared == pytest.approx(float(delta.square().sum()), rel=1e-5)
-        assert edit.base_squared == pytest.approx(float(base.square().sum()), rel=1e-5)
-        assert edit.unchanged[STORED] == pytest.approx(float((delta == 0).double().mean()), abs=1e-12)
-    pair = found.pairs["a", "b"][""]
-    assert pair.cosine == pytest.approx(float(one @ two / (one.norm() * two.norm())), abs=1e-6)
-    coordinates = neuron_coordinates(_shapes(model))
-    tops = [top_mask(neuron_norms(delta, coordinates), TOP) for delta in (one, two)]
-    assert pair.jaccard == pytest.approx(jaccard(*tops), abs=1e-12)
-    # The one folder that transformers can load is read as it loads it.
-    if not layouts[0]["wrapper"]:
-        assert torch.equal(read_parameters(loaded(model, here / "base")).double(), base)
+    here = tmp_path_factory.mktemp("families")
+    model = family.build(tied=tied)
+    target = moved(read_parameters(model), seed)
+    save(model, here / "before", before)
+    wrap(here / "before", before.wrapper)
+    start = read_parameters(model)
+    write_parameters(model, target)
+    save(model, here / "after", after)
+    wanted = read_parameters(model)
+    chosen = torch.randperm(len(start), generator=stream("chosen", seed))[:count]
+    # What is put back can be no finer than the file that it is put into.
+    put_back = start.to(after.dtype).to(wanted)
+    changed = int((put_back[chosen] != wanted[chosen]).sum())
+    wanted[chosen] = put_back[chosen]
+    save_coordinates(model, chosen, here / "set.safetensors")
+    found = roll_back(here / "before", here / "after", here / "set.safetensors", here / "new")
+    assert found == (count, changed)
+    assert torch.equal(read_parameters(load(model, here / "new", after)), wanted)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
-def test_hessian_products_are_differences_of_gradients(family: Family, tied: bool) -> None:
-    model = family.build(tied=tied).double()
-    start, generator = read_parameters(model), stream("families", "directions")
-    v, u = (torch.randn(start.shape, generator=generator, dtype=start.dtype) for _ in range(2))
-    v, u = v / v.norm(), u / u.norm()
-    hessian = Hessian(model, loss, keep_graph=False)
+def everything(model: Any) -> Tensor:
+    """All numbers of a model, buffers that are saved among them, what is tied once; (weights,), float64."""
+    once = {tensor.data_ptr(): tensor for tensor in model.state_dict().values() if tensor.is_floating_point()}
+    return flatten(list(once.values())).double()
+
+
+@given(family=st.sampled_from(FAMILIES), tied=st.booleans(), base=WRAPPED, a=WRAPPED, b=WRAPPED)
+@settings(max_examples=40)
+def test_an_audit_measures_what_is_loaded_in_any_family(
+    family: Family, tied: bool, base: Layout, a: Layout, b: Layout, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here = tmp_path_factory.mktemp("families")
+    start = read_parameters(family.build(tied=tied))
+    loaded: dict[str, Tensor] = {}
+    for name, layout, target in (("base", base, start), ("a", a, moved(start, "a")), ("b", b, moved(start, "b"))):
+        model = family.build(tied=tied)
+        write_parameters(model, target)
+        save(model, here / name, layout)
+        loaded[name] = everything(load(model, here / name, layout))
+        wrap(here / name, layout.wrapper)
+    found = audit_checkpoints(here / "base", {"a": here / "a", "b": here / "b"})
+    edits: dict[str, Tensor] = {}
+    for name, layout in (("a", a), ("b", b)):
+        # Rounding is no training; a finer format leaves the base as it is.
+        origin = loaded["base"].to(layout.dtype).double()
+        edits[name] = loaded[name] - origin
+        edit = found.edits[name][WHOLE]
+        assert edit.weights == len(origin)
+        assert edit.squared == pytest.approx(float(edits[name].square().sum()), rel=1e-6)
+        assert edit.base_squared == pytest.approx(float(origin.square().sum()), rel=1e-6)
+        assert edit.unchanged[STORED] == pytest.approx(float((edits[name] == 0).double().mean()))
+    # Of edits seen through rounding the audit takes something out: test_view.py.
+    if all(torch.equal(loaded["base"].to(layout.dtype).double(), loaded["base"]) for layout in (a, b)):
+        cosine = float(edits["a"] @ edits["b"]) / float(edits["a"].norm() * edits["b"].norm())
+        assert found.pairs["a", "b"][WHOLE].cosine == pytest.approx(cosine, abs=1e-6)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_what_transformers_renames_on_saving_is_understood_or_refused(family: Family, tmp_path: Path) -> None:
+    model = family.build(tied=False)
+    start, end = read_parameters(model), moved(read_parameters(model))
+    for name, target in (("before", start), ("after", end)):
+        write_parameters(model, target)
+        model.save_pretrained(tmp_path / name)
+    save_coordinates(model, torch.arange(len(start)), tmp_path / "set.safetensors")
+    files = tmp_path / "before", tmp_path / "after", tmp_path / "set.safetensors", tmp_path / "new"
+    (read,) = read_checkpoints([tmp_path / "after"])
+    problem = ""
+    try:
+        vector = as_vector(model, read)
+    except CheckpointError as error:
+        problem = str(error)
+    if problem:
+        assert "save_original_format=False" in problem
+        with pytest.raises(CheckpointError, match="save_original_format=False"):
+            roll_back(*files)
+        return
+    assert torch.equal(vector, end)
+    roll_back(*files)
+    assert torch.equal(read_parameters(load(model, tmp_path / "new", Layout())), start)
+
+
+class InFloat64(TorchFunctionMode):
+    """Softmaxes, norms and rotations, which models compute in float32 whatever they are in, computed in float64.
+
+    A difference of gradients that are rounded to float32 would be mostly noise.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is Tensor.float:
+            func = Tensor.double
+        return func(*map(_finer, args), **{name: _finer(value) for name, value in (kwargs or {}).items()})
+
+
+def _finer(argument: Any) -> Any:
+    return torch.float64 if argument is torch.float32 else argument
+
+
+def exact_loss(model: Any) -> Tensor:
+    """The loss in float64 from beginning to end."""
+    with InFloat64():
+        return loss_of(model)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_curvature_is_the_slope_of_the_gradient_in_any_family(family: Family) -> None:
+    model = family.build(tied=True).double()
+    place = read_parameters(model)
+    u, v = torch.randn((2, len(place)), generator=stream("curvature", str(family)), dtype=torch.float64)
+    u, v = u / u.norm(), v / v.norm()
+    hessian = Hessian(model, exact_loss)
     product, other = hessian @ v, hessian @ u
-
-    def slope(step: float) -> Tensor:
-        with at_parameters(model, start + step * v):
-            return gradient(model, loss)
-
-    # Norms and rotations are rounded to float32 inside of these models, so a step must be long, and the difference of
-    # sixth order; how long is best depends on how fast the curvature changes.
-    weights = {1: 3 / 4, 2: -3 / 20, 3: 1 / 60}
-    errors = []
-    for step in (0.001, 0.003, 0.01, 0.03):
-        difference = torch.zeros_like(start)
-        for steps, weight in weights.items():
-            difference += weight * (slope(steps * step) - slope(-steps * step)) / step
-        errors.append(float((product - difference).norm()))
-    assert min(errors) < 1e-4 * float(product.norm())
-    scale = max(float(product.norm()), float(other.norm()))
-    assert abs(float(u @ product) - float(v @ other)) < 1e-5 * scale
+    assert float(u @ product) == pytest.approx(float(v @ other), rel=1e-5)
+    in_chunks = Hessian(model, exact_loss, keep_graph=False) @ v
+    assert float((in_chunks - product).norm() / product.norm()) < 1e-9
+    slopes = []
+    for step in (STEP, -STEP):
+        write_parameters(model, place + step * v)
+        slopes.append(gradient(model, exact_loss))
+    difference = (slopes[0] - slopes[1]) / (2 * STEP)
+    assert float((product - difference).norm() / difference.norm()) < 1e-4
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_products_of_a_model_as_it_is_loaded_are_near_those_in_float64(family: Family, dtype: torch.dtype) -> None:
-    model = family.build(tied=True).to(dtype)
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
+def test_products_in_bfloat16_are_near_those_in_float64(family: Family) -> None:
+    """As transformers loads most models, and then without the mode above."""
+    model = family.build(tied=True).to(torch.bfloat16)
     v = torch.randn(read_parameters(model).shape, generator=stream("families", "direction"))
-    mine = Hessian(model, loss) @ v
-    assert mine.dtype == torch.float32
-    exact = Hessian(model.double(), loss) @ v.double()
-    error = float((mine - exact).norm()) / float(exact.norm())
-    assert error < (1e-3 if dtype == torch.float32 else ROUNDING.get(family.name, 0.05))
+    product = Hessian(model, loss_of) @ v
+    assert product.dtype == torch.float32
+    exact = Hessian(model.double(), exact_loss) @ v.double()
+    assert float((product - exact).norm() / exact.norm()) < ROUNDING.get(str(family), 0.1)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", FAMILIES, ids=str)
 def test_a_neuron_is_all_that_its_activation_passes_through(family: Family) -> None:
-    """With nothing leading out of it, a neuron's other weights may be anything; another neuron's may not."""
+    """With nothing leading out of it, a neuron's other weights may be anything; all others' may not."""
     model = family.build(tied=False).double()
-    coordinates = neuron_coordinates(_shapes(model))
-    chosen = torch.randperm(len(coordinates), generator=stream("families", "neuron"))[:4]
+    shapes = {name: weight.shape for name, weight in model.named_parameters()}
+    if str(family) in WITHOUT_NEURONS:
+        with pytest.raises(ValueError, match=WITHOUT_NEURONS[str(family)]):
+            neuron_coordinates(shapes)
+        return
+    coordinates = neuron_coordinates(shapes)
     into, out = coordinates[:, :-WIDTH], coordinates[:, -WIDTH:]
     noise = torch.randn(into.shape, generator=stream("families", "noise"), dtype=torch.float64)
-    for neuron in chosen:
+
+    def loss_at(vector: Tensor) -> float:
+        with at_parameters(model, vector), torch.no_grad():
+            return float(exact_loss(model))
+
+    for neuron in torch.randperm(len(coordinates), generator=stream("families", "neuron"))[:4]:
         cut = read_parameters(model)
         cut[out[neuron]] = 0
         changed = cut.clone()
         changed[into[neuron]] += noise[neuron]
-        assert torch.equal(_at(model, cut), _at(model, changed))
-    # Of all others at once: a single one may be of an expert that these tokens do not reach.
+        assert loss_at(cut) == loss_at(changed)
     others = torch.ones(len(coordinates), dtype=torch.bool)
-    others[chosen[-1]] = False
-    changed = cut.clone()
+    others[neuron] = False
     changed[into[others].flatten()] += noise[others].flatten()
-    assert not torch.allclose(_at(model, cut), _at(model, changed), rtol=1e-3)
-
-
-def _at(model: nn.Module, vector: Tensor) -> Tensor:
-    with at_parameters(model, vector), torch.no_grad():
-        return logits(model)
-
-
-def _shapes(model: nn.Module) -> dict[str, torch.Size]:
-    return {name: weight.shape for name, weight in model.named_parameters()}
-
-
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_files_that_transformers_renamed_are_read_or_refused_with_what_to_type(family: Family, tmp_path: Path) -> None:
-    model = family.build(tied=False)
-    model.save_pretrained(tmp_path / "model")  # type: ignore[operator]
-    (tensors,) = read_checkpoints([tmp_path / "model"])
-    if family.name in RENAMED:
-        with pytest.raises(CheckpointError, match="save_original_format=False"):
-            as_vector(model, tensors)
-        model.save_pretrained(tmp_path / "again", save_original_format=False)  # type: ignore[operator]
-        (tensors,) = read_checkpoints([tmp_path / "again"])
-    assert torch.equal(as_vector(model, tensors), read_parameters(model))
-
-
-def test_there_are_as_many_families_as_we_say() -> None:
-    assert len(BY_NAME) == len(FAMILIES) >= 30
-    assert all(hasattr(transformers, family.model) for family in FAMILIES)
+    assert loss_at(cut) != pytest.approx(loss_at(changed), rel=1e-4)
