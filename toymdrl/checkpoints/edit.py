@@ -76,6 +76,8 @@ def rounded_likewise(before: Tensor, after: Tensor) -> Tensor:
 
     Unchanged where the training's format can hold all that the base holds.
     """
+    if before.dtype == after.dtype:
+        return before
     rounded = before.to(after.dtype)
     # A finer format loses nothing, nor does a base that was once stored as coarsely: no edit is seen through rounding.
     return before if torch.equal(rounded.double(), before.double()) else rounded
