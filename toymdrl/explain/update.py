@@ -71,7 +71,7 @@ def explain_update(
 
     Raises:
         ConfigError: `out` is in use, or holds the explanation of other checkpoints or losses.
-        CurvatureError: a loss has no curvature to speak of.
+        toymdrl.curvature.CurvatureError: a loss has no curvature to speak of.
         ValueError: there is nothing to explain, or what is given does not fit together.
 
     Example:
