@@ -6,7 +6,7 @@ Control    As many random directions and coordinates; shrinking the whole update
 Seeds      10 to 19; tasks, rates and numbers of steps were chosen on seeds 0 to 2.
 Band       See RULES, fixed before these seeds were run.
 
-    pip install -e '.[bench]' && python -m experiments.own_llama.explain --out tiny    # one seed, some two minutes
+    pip install -e '.[bench]' && python -m experiments.own_llama.explain --out tiny    # one seed
     python -m experiments.own_llama.explain --out tiny --seeds 10                      # ten, and OWN_LLAMA.md
 
 One seed writes a page, tiny/seed-10/why/report.html, and the same command goes on where it was interrupted.
