@@ -47,12 +47,13 @@ def cells(chapter: Path) -> Iterator[Cell]:
 
 @dataclass(frozen=True)
 class Exercise:
-    """The three cells of an exercise."""
+    """The cells of an exercise."""
 
     number: str
     blank: str
     check: str
     solution: str
+    """Empty where the exercise has a module."""
 
 
 def exercises(chapter: Path) -> list[Exercise]:
@@ -65,7 +66,8 @@ def exercises(chapter: Path) -> list[Exercise]:
     for cell in cells(chapter):
         for tag in found.keys() & set(cell.tags):
             found[tag].append(cell.text)
-    if len({len(each) for each in found.values()}) > 1:
+    solutions = found["solution"] or [""] * len(found["check"])
+    if len({len(found["exercise"]), len(found["check"]), len(solutions)}) > 1:
         raise ValueError(f"{chapter.name}: " + ", ".join(f"{len(each)} {tag}s" for tag, each in found.items()))
     numbers = [re.findall(r'check\(\s*"([\d.]+)"', check)[0] for check in found["check"]]
-    return [Exercise(*each) for each in zip(numbers, found["exercise"], found["check"], found["solution"], strict=True)]
+    return [Exercise(*each) for each in zip(numbers, found["exercise"], found["check"], solutions, strict=True)]

@@ -1,8 +1,8 @@
-"""What the course's notebooks share: a trained start, checks of exercises, pictures, results over seeds."""
+"""What the course's notebooks share: trained policies, checks of exercises, results over seeds; pictures beside it."""
 
-from toymdrl.course.check import check
+from toymdrl.course.check import check, hint, solution
 from toymdrl.course.pictures import journey, over_seeds
 from toymdrl.course.results import rows
 from toymdrl.course.start import refresh, scores, train, warm_start
 
-__all__ = ["check", "journey", "over_seeds", "refresh", "rows", "scores", "train", "warm_start"]
+__all__ = ["check", "hint", "journey", "over_seeds", "refresh", "rows", "scores", "solution", "train", "warm_start"]

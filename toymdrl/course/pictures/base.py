@@ -1,10 +1,11 @@
-"""The two pictures that return in every chapter."""
+"""What all pictures are drawn on, and the two that return in every chapter."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toymdrl.domains import title
@@ -20,6 +21,23 @@ class Picture(Figure):
         drawn = BytesIO()
         self.savefig(drawn, format="png", dpi=100, bbox_inches="tight")
         return drawn.getvalue()
+
+
+def sheet(height: float = 3.6, width: float = 7.6) -> tuple[Picture, Axes]:
+    """A picture of one panel, of the width of the course's column; inches."""
+    drawn = Picture(figsize=(width, height))
+    return drawn, drawn.subplots()
+
+
+def headline(axes: Axes, finding: str, what: str) -> None:
+    """What a panel shows, as a sentence; and in a second line what is drawn, with its unit."""
+    axes.set_title(finding, pad=24)
+    axes.text(0, 1.03, what, transform=axes.transAxes, fontsize=9.5, color=INK)
+
+
+def label(axes: Axes, text: str, x: float, y: float, tone: str) -> None:
+    """A line's name beside its end: what one would else look up in a legend."""
+    axes.annotate(text, (x, y), xytext=(6, 0), textcoords="offset points", va="center", color=tone)
 
 
 def journey(path: Mapping[str, Mapping[str, float]]) -> Picture:

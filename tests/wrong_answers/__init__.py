@@ -1,0 +1,12 @@
+"""Wrong answers to the exercises of the course, a file a chapter: what learners do, and what they are then told."""
+
+from tests.wrong_answers import grpo
+
+CHAPTERS = (grpo,)
+WRONG: dict[str, list[tuple[str, str]]] = {}
+"""By exercise: code that answers it wrongly, and a part of the advice that should help."""
+SURVIVORS: dict[str, str] = {}
+"""Mutants of the course's own answers that are right all the same, and why."""
+for _each in CHAPTERS:
+    WRONG |= _each.WRONG
+    SURVIVORS |= _each.SURVIVORS
