@@ -28,7 +28,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]
 # Each notebook runs once a state of the package: the cache's folder is named by a hash of its sources.
 sources = (
     sorted((ROOT / "toymdrl").rglob("*.py"))
-    + sorted((ROOT / "toymdrl" / "course").glob("*.safetensors"))
+    + sorted((ROOT / "toymdrl" / "course").rglob("*.safetensors"))
     + sorted((ROOT / "experiments" / "results").glob("*.json"))
 )
 _digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]

@@ -1,15 +1,17 @@
 """The course's helpers where no chapter's own check would see them fail."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 
-from toymdrl.course import check, journey, over_seeds, results, rows, warm_start
-from toymdrl.course.start import FILE
+from toymdrl.course import after, check, journey, over_seeds, results, rows, warm_start
+from toymdrl.course.start import LAPTOP, RUN
 from toymdrl.files import load_tensors
+from toymdrl.settings import ConfigError
 from toymdrl.style import COLOURS
 
 
@@ -22,15 +24,24 @@ def test_pictures_show_without_pyplot() -> None:
         assert data["image/png"]
 
 
-def test_the_warm_start_is_sound_and_a_fresh_copy_each_time() -> None:
-    _, about, _ = load_tensors(FILE)
-    assert about == {"made by": "python -m toymdrl.course"}
+def test_the_run_is_sound_and_each_call_gives_a_fresh_copy() -> None:
     threads = torch.get_num_threads()
-    one, two = warm_start(), warm_start()
+    policies = [warm_start(), *(after(domain) for domain in LAPTOP.order)]
+    again = after("math")
     torch.set_num_threads(threads)
+    for file in RUN.glob("*.safetensors"):
+        assert load_tensors(file)[1] == {"made by": "python -m toymdrl.course train"}
+    heads = [policy.head.weight for policy in policies]
+    for one, two in pairwise(heads):
+        assert not torch.equal(one, two)
     with torch.no_grad():
-        one.head.weight.zero_()
-    assert two.head.weight.abs().sum() > 0
+        policies[2].head.weight.zero_()
+    assert again.head.weight.abs().sum() > 0
+
+
+def test_a_domain_without_a_stage_is_named() -> None:
+    with pytest.raises(ConfigError, match="poetry"):
+        after("poetry")
 
 
 @pytest.mark.parametrize("blank", [None, ..., lambda x: None])

@@ -1,9 +1,10 @@
-"""The policy that every chapter starts from, and training from there in a line.
+"""The course's run, checkpoint by checkpoint, and training from any policy in a line.
 
-The warm start that comes with the package is checkpoint `base` of `toymdrl run`, laptop preset, seed 0. Its file holds
-its own SHA-256, and is made anew, in half a minute, by
+The checkpoints that come with the package are those of `toymdrl run --threads 1`, the laptop preset on seed 0: the same
+numbers as in its report. Shipped, they are the same on every machine; trained anew elsewhere, the last bits of the
+first sums differ, and after a thousand steps the weights do. A file holds its own SHA-256. All are made by
 
-    python -m toymdrl.course
+    python -m toymdrl.course train
 """
 
 from collections.abc import Callable
@@ -12,32 +13,52 @@ from pathlib import Path
 
 import torch
 
+from toymdrl.domains import domain_called
 from toymdrl.files import load_tensors
 from toymdrl.policy.model import Policy, copy_policy
 from toymdrl.policy.scores import evaluate
 from toymdrl.runs.config import PRESETS
 from toymdrl.runs.machine import prepare
+from toymdrl.settings import ConfigError
 from toymdrl.streams import stream
 from toymdrl.training.grpo import GRPOConfig
 from toymdrl.training.stage import rl_stage
 
-LAPTOP = PRESETS["laptop"]
-FILE = Path(__file__).parent / "warm-start.safetensors"
+LAPTOP = replace(PRESETS["laptop"], threads=1)
+"""The course's run. One thread: two would wait for whatever runs beside the notebook, and add in another order."""
+RUN = Path(__file__).parent / "run"
 
 
 def warm_start() -> Policy:
     """A copy of the policy before any RL; sets torch to one thread.
 
-    So the course's numbers repeat, and no browser or call beside it makes two threads wait for each other.
-
     Raises:
         CorruptFile: the package's file is damaged.
     """
-    prepare(replace(LAPTOP, threads=1))
+    return _checkpoint("base")
+
+
+def after(domain: str) -> Policy:
+    """A copy of the course's policy after a domain's stage, in the order Code, Math, QA, CW; sets torch to one thread.
+
+    Args:
+        domain: "code", "math", "qa" or "cw".
+
+    Raises:
+        ConfigError: there is no such domain.
+        CorruptFile: the package's file is damaged.
+    """
+    if domain_called(domain).key not in LAPTOP.order:
+        raise ConfigError(f"the course's run has no stage of {domain!r}; choose from {', '.join(LAPTOP.order)}")
+    return _checkpoint(domain)
+
+
+def _checkpoint(name: str) -> Policy:
+    prepare(LAPTOP)
     policy = Policy(LAPTOP.model, stream("course"))
     with torch.no_grad():
-        for name, weight in load_tensors(FILE)[0].items():
-            policy.get_parameter(name)[: len(weight)] = weight  # a token added since keeps the row drawn for it
+        for key, weight in load_tensors(RUN / f"{name}.safetensors")[0].items():
+            policy.get_parameter(key)[: len(weight)] = weight  # a token added since keeps the row drawn for it
     return policy
 
 
@@ -52,7 +73,7 @@ def train(
     *,
     steps: int = LAPTOP.grpo.steps,
     learning_rate: float = LAPTOP.grpo.learning_rate,
-    seed: int = 0,
+    seed: int = LAPTOP.seed,
     watch: Callable[[Policy], None] | None = None,
     every: int = 1,
 ) -> Policy:
@@ -72,7 +93,12 @@ def train(
 
 
 def refresh(
-    start: Policy, domain: str, *, steps: int = 3, seed: int = 0, watch: Callable[[Policy], None] | None = None
+    start: Policy,
+    domain: str,
+    *,
+    steps: int = 3,
+    seed: int = LAPTOP.seed,
+    watch: Callable[[Policy], None] | None = None,
 ) -> Policy:
     """A copy of a policy after a short refresh of a domain: few steps, 128 prompts each, at a constant rate."""
     return _advanced(start, domain, replace(LAPTOP.refresh, steps=steps), seed, "refresh", watch, 1)
