@@ -1,23 +1,58 @@
-"""`python -m toymdrl.course train` makes the course's checkpoints anew."""
+"""For those who teach or change the course: grade a class's notebooks, make the course's checkpoints anew."""
 
 import argparse
+import csv
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
+from tqdm import tqdm
+
+from toymdrl.course.grading import graded, notebooks, student
 from toymdrl.course.start import LAPTOP, RUN, scores, train
 from toymdrl.files import save_tensors
 from toymdrl.policy.model import Policy
 from toymdrl.policy.scores import weights
 from toymdrl.runs.machine import prepare
+from toymdrl.settings import ConfigError
 from toymdrl.training.stage import warm_start
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m toymdrl.course", description=__doc__)
     commands = parser.add_subparsers(required=True)
     commands.add_parser("train", help="make the course's checkpoints anew").set_defaults(do=_train)
+    grade = commands.add_parser("grade", help="a CSV row for every student and exercise of a folder of notebooks")
+    grade.add_argument("folder", type=Path, help="a folder a student, or all notebooks side by side")
+    grade.add_argument("--workers", type=int, default=1, help="notebooks at once (default: 1)")
+    grade.set_defaults(do=_grade)
     given = parser.parse_args(arguments)
-    given.do(given)
+    try:
+        given.do(given)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _grade(given: argparse.Namespace) -> None:
+    """Rows to standard output, in the order of the files; the bar to standard error."""
+    found = notebooks(given.folder)
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    rows.writerow(("student", "notebook", "exercise", "verdict", "advice"))
+    with ThreadPoolExecutor(given.workers) as pool:
+        each_graded = pool.map(partial(graded, folder=given.folder), found)
+        for notebook, grades in zip(found, tqdm(each_graded, total=len(found), unit="notebook"), strict=True):
+            who = student(given.folder, notebook)
+            for each in grades.grades:
+                rows.writerow((who, grades.notebook, each.exercise, each.verdict, each.advice))
+            sys.stdout.flush()
 
 
 def _train(_: argparse.Namespace) -> None:
@@ -36,4 +71,4 @@ def _save(name: str, policy: Policy) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
