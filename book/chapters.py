@@ -13,6 +13,22 @@ INCLUDED = {
     "domains": "toymdrl/domains/README.md",
 }
 """The site's pages that are written elsewhere in the repository."""
+OLD = (
+    "00_story",
+    "01_domains",
+    "02_transformer",
+    "03_grpo",
+    "04_interference",
+    "05_orthogonal",
+    "06_curvature",
+    "07_refresh",
+    "08_rollback",
+    "09_formats",
+    "10_evidence",
+    "11_own_claim",
+    "12_silent_bug",
+)
+"""Chapters whose sentences and folds are not held to the rules yet: to be empty."""
 _CODE = re.compile(r"^```\{code-cell\} python\n(?::tags: \[(?P<tags>[^\]]*)\]\n)?(?P<code>.*?)^```$", re.M | re.S)
 _FRONT = re.compile(r"\A---\n.*?^---\n", re.M | re.S)
 
