@@ -5,10 +5,12 @@ import re
 import shutil
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
 from book.chapters import INCLUDED
+from book.notebooks import NOTEBOOKS
 
 BOOK = Path(__file__).parent
 ROOT = BOOK.parent
@@ -19,9 +21,16 @@ copyright = "2026, the toymdrl authors"
 release = distribution("toymdrl").version
 html_title = "toymdrl"
 
-extensions = ["myst_nb", "sphinx_design", "sphinx_copybutton", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_nb",
+    "sphinx_design",
+    "sphinx_copybutton",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "book.directives",
+]
 exclude_patterns = ["_build", "notebooks", "README.md"]
-myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "attrs_block"]
 myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
@@ -37,14 +46,11 @@ nb_execution_cache_path = str(BOOK / "_build" / "cache" / _digest)
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_merge_streams = True
-nb_code_prompt_show = "Show"
-nb_code_prompt_hide = "Hide"
 
 html_theme = "sphinx_book_theme"
 html_theme_options = {
     "navbar_persistent": [],
     "show_navbar_depth": 1,
-    "use_download_button": False,
     "use_fullscreen_button": False,
     "home_page_in_toc": True,
 }
@@ -94,6 +100,27 @@ def _escape(_: Sphinx, what: str, name: str, thing: object, options: object, lin
     lines[:] = "\n".join(lines).split("\n")
 
 
+def _run_line(_: Sphinx, name: str, source: list[str]) -> None:
+    """Under a chapter's first line, how to run it."""
+    run = (
+        f"Run this chapter: `.venv/bin/jupyter lab book/notebooks/{name}.ipynb` in your clone "
+        f'([set it up](index.md#run-it-yourself)), or <a href="_sources/{name}.ipynb" download>download the notebook</a>.'
+    )
+    source[0] = re.sub(r"^(\*\d+ minutes .*\*)$", rf"\1\n\n{{.run}}\n{run}", source[0], count=1, flags=re.M)
+
+
+def _offer_notebook(_: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    """The theme's download button: the notebook that a reader solves, not the one that was executed here."""
+    if (NOTEBOOKS / f"{name}.ipynb").exists():
+        context["ipynb_source"] = f"{name}.ipynb"
+
+
+def _copy_notebooks(app: Sphinx, _: Exception | None) -> None:
+    """The notebooks to where the pages' links look for them."""
+    for notebook in NOTEBOOKS.glob("*.ipynb"):
+        shutil.copy(notebook, Path(app.outdir) / "_sources")
+
+
 def _copy_mathjax(app: Sphinx, _: Exception | None) -> None:
     """Maths without a network: one file of MathJax into the site."""
     found = distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg-full.js")
@@ -105,5 +132,8 @@ def _copy_mathjax(app: Sphinx, _: Exception | None) -> None:
 def setup(app: Sphinx) -> None:
     """Hooks of the build."""
     app.connect("source-read", _include)
+    app.connect("source-read", _run_line)
+    app.connect("html-page-context", _offer_notebook, priority=400)  # before the theme makes its buttons
     app.connect("autodoc-process-docstring", _escape, priority=100)
+    app.connect("build-finished", _copy_notebooks)
     app.connect("build-finished", _copy_mathjax)

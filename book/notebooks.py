@@ -1,10 +1,8 @@
 """Write the notebooks from the chapters' sources: the same text and cells, in plain Markdown, without outputs.
 
-python -m book.notebooks                              # book/notebooks/*.ipynb
-python -m book.notebooks --without-solutions FOLDER   # to hand out
+python -m book.notebooks     # book/notebooks/*.ipynb
 """
 
-import argparse
 import json
 import re
 from pathlib import Path
@@ -18,6 +16,9 @@ _BOX = re.compile(
     re.M | re.S,
 )
 _LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)]+)\)")
+_ANSWER = re.compile(r"^:::\{solution\} (?P<number>[\d.]+)\n:::$", re.M)
+_DRAWING = re.compile(r"^:::\{drawing\} (?P<name>\w+)\n:::$", re.M)
+_SMALL = re.compile(r"^\{\.small\}\n", re.M)
 
 
 def _box(match: re.Match[str]) -> str:
@@ -38,9 +39,20 @@ def _link(match: re.Match[str]) -> str:
     return f"](../{target})"
 
 
+def _answer(match: re.Match[str]) -> str:
+    """Where a reader who is stuck finds help: hand-outs hold no answers."""
+    number = match["number"]
+    return (
+        f'*Stuck? `hint("{number}")` gives a first step, and the next one each time you run it; '
+        f'`solution("{number}")` shows the course\'s own answer.*'
+    )
+
+
 def plain(text: str) -> str:
     """MyST as Markdown that any notebook shows."""
-    return _LINK.sub(_link, _BOX.sub(_box, text))
+    text = _ANSWER.sub(_answer, text)
+    text = _DRAWING.sub(r"(`\g<name>??` shows how this is drawn.)", text)
+    return _LINK.sub(_link, _BOX.sub(_box, _SMALL.sub("", text)))
 
 
 def _cell(index: int, cell: Cell) -> dict[str, Any]:
@@ -53,14 +65,14 @@ def _cell(index: int, cell: Cell) -> dict[str, Any]:
     if kind == "code":
         made |= {"execution_count": None, "outputs": []}
         made["metadata"] = {"tags": list(cell.tags)} if cell.tags else {}
-        if "check" in cell.tags:  # folded: it holds hints and the course's own answer
+        if "check" in cell.tags and "hide-input" in cell.tags:  # it holds hints and the course's own answer
             made["metadata"]["jupyter"] = {"source_hidden": True}
     return made
 
 
-def notebook(chapter: Path, *, solutions: bool = True) -> str:
+def notebook(chapter: Path) -> str:
     """The notebook of a chapter as JSON text, the same bytes every time."""
-    kept = [cell for cell in cells(chapter) if solutions or "solution" not in cell.tags]
+    kept = [cell for cell in cells(chapter) if "prose" not in cell.tags]  # checks of the text are the build's business
     content = {
         "cells": [_cell(index, cell) for index, cell in enumerate(kept)],
         "metadata": {
@@ -75,13 +87,10 @@ def notebook(chapter: Path, *, solutions: bool = True) -> str:
 
 def main() -> None:
     """Write all."""
-    parser = argparse.ArgumentParser(description="Write the notebooks from the chapters' sources.")
-    parser.add_argument("--without-solutions", type=Path, metavar="FOLDER", help="write them there, to hand out")
-    folder = parser.parse_args().without_solutions
+    NOTEBOOKS.mkdir(exist_ok=True)
     for chapter in chapters():
-        target = (folder or NOTEBOOKS) / f"{chapter.stem}.ipynb"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(notebook(chapter, solutions=folder is None), encoding="utf-8", newline="\n")
+        target = NOTEBOOKS / f"{chapter.stem}.ipynb"
+        target.write_text(notebook(chapter), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

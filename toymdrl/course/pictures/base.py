@@ -12,9 +12,21 @@ from toymdrl.domains import title
 from toymdrl.evidence import interval
 from toymdrl.style import COLOURS, FAINT, INK, STYLE
 
+SECOND_LINE = "second line"
+"""Marks what a panel draws, below its title."""
+
 
 class Picture(Figure):
     """A figure that a notebook shows whether or not pyplot has been set up in it."""
+
+    def __repr__(self) -> str:
+        """In words, for who cannot see it: what each panel finds and draws."""
+        panels = []
+        for axes in self.axes:
+            below = [axes.get_xlabel()] if axes.get_xlabel() else []
+            second = [text.get_text() for text in axes.texts if text.get_gid() == SECOND_LINE]
+            panels.append("; ".join([axes.get_title(), *second, *below]))
+        return "Picture. " + ". ".join(panels)
 
     def _repr_png_(self) -> bytes:
         """What a notebook draws."""
@@ -32,7 +44,7 @@ def sheet(height: float = 3.6, width: float = 7.6) -> tuple[Picture, Axes]:
 def headline(axes: Axes, finding: str, what: str) -> None:
     """What a panel shows, as a sentence; and in a second line what is drawn, with its unit."""
     axes.set_title(finding, pad=24)
-    axes.text(0, 1.03, what, transform=axes.transAxes, fontsize=9.5, color=INK)
+    axes.text(0, 1.03, what, transform=axes.transAxes, fontsize=9.5, color=INK, gid=SECOND_LINE)
 
 
 def label(axes: Axes, text: str, x: float, y: float, tone: str) -> None:
