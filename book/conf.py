@@ -102,10 +102,9 @@ def _escape(_: Sphinx, what: str, name: str, thing: object, options: object, lin
 
 def _run_line(_: Sphinx, name: str, source: list[str]) -> None:
     """Under a chapter's first line, how to run it."""
-    run = (
-        f"Run this chapter: `.venv/bin/jupyter lab book/notebooks/{name}.ipynb` in your clone "
-        f'([set it up](index.md#run-it-yourself)), or <a href="_sources/{name}.ipynb" download>download the notebook</a>.'
-    )
+    start = f"`.venv/bin/jupyter lab book/notebooks/{name}.ipynb` in your clone ([set it up](index.md#run-it-yourself))"
+    notebook = f'<a href="_sources/{name}.ipynb" download>download the notebook</a>'
+    run = f"Run this chapter: {start}, or {notebook}."
     source[0] = re.sub(r"^(\*\d+ minutes .*\*)$", rf"\1\n\n{{.run}}\n{run}", source[0], count=1, flags=re.M)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from docutils import nodes
 from myst_nb.sphinx_ import HideCodeCellNode, HideInputCells
 from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
@@ -77,10 +78,11 @@ class Alt(SphinxTransform):
     default_priority = 210
 
     def apply(self, **kwargs: Any) -> None:
-        for bundle in self.document.findall(lambda node: node.get("nb_element") == "mime_bundle"):
+        for bundle in self.document.findall(nodes.container):
             words = [each.astext() for each in bundle.children if each.get("mime_type") == "text/plain"]
-            for image in bundle.findall(nodes.image):
-                image.setdefault("alt", *words[:1])
+            if words and not words[0].startswith("<"):  # else the repr of something that is no picture of the course
+                for image in bundle.findall(nodes.image):
+                    image.setdefault("alt", words[0])
 
 
 class Labels(SphinxPostTransform):
@@ -115,6 +117,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("solution", Solution)
     app.add_directive("drawing", Drawing)
     app.add_directive("predictions", Predictions)
+    app.add_transform(Alt)
     app.add_post_transform(Labels)
     app.add_node(HideCodeCellNode, override=True, html=(_open_fold, _close_fold))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

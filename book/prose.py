@@ -16,14 +16,12 @@ from typing import Any
 
 from book.chapters import cells
 
-_WORDS = (
-    "one two three four five six seven eight nine ten eleven twelve fifteen twenty thirty forty fifty sixty seventy "
-    "eighty ninety hundred half"
-).split()
-_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
-_RESULT = re.compile(
-    r"\d[\d,]*\.\d+|(?:\d[\d,]*|\b(?:" + "|".join(_WORDS) + r"))\s*(?:%|(?:per cent|points?|times)\b)", re.I
+_WORD = (
+    "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|sixty|seventy|"
+    "eighty|ninety|hundred|half"
 )
+_NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
+_RESULT = re.compile(rf"\d[\d,]*\.\d+|(?:\d[\d,]*|\b(?:{_WORD}))\s*(?:%|(?:per cent|points?|times)\b)", re.I)
 _ELSEWHERE = (
     # What is no prose, and numbers that are names; each is left out of the search for results.
     re.compile(r"^```.*?^```", re.M | re.S),
