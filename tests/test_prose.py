@@ -27,7 +27,7 @@ _NOT_PROSE = re.compile(
 _RESULT = re.compile(r"[−-]?\d[\d,]*\.\d+|\d[\d,]*(?= ?%| points?\b| per cent\b)")
 DEFINED = (
     *("95 % interval", "interval, 95 %", "100 % won back"),
-    *("1 % of the weights put back", "1 % of random", "the chosen 1 %", "1 % or three"),
+    *("1 % of the weights put back", "1 % or three"),
 )
 """What is no result: the level of every interval, the size of every rollback, all that was lost."""
 SAID: dict[str, tuple[str, ...]] = {
@@ -53,7 +53,7 @@ SAID: dict[str, tuple[str, ...]] = {
         "Math loses {math_to_qa.mean:.1f} points to QA, and QA {qa_to_math.mean:.2f} to Math",
         "win back {won.mean:.1f} of the {lost.mean:.1f} points",
         "carry {top.mean:.0f} [{top.low:.0f}, {top.high:.0f}] % of it",
-        "undoes {rollback_random.mean:.1f} %, the chosen 1 % {rollback.mean:.0f} %",
+        "undoes {rollback_random.mean:.1f} %, the chosen one {rollback.mean:.0f} %",
         "the same length undoes {rollback_shrink.mean:.0f} %",
         "kept {gained_refresh.mean:.1f} of the {gained_sequence.mean:.1f} points",
         "win {won.mean:.1f} points and thirty {thirty.mean:.1f}",
@@ -83,7 +83,8 @@ SAID: dict[str, tuple[str, ...]] = {
         "is to be repaired gain {further} (C10)",
         "Its average, {average_refresh.mean:.1f}, is above those of the rollback, {average_rollback.mean:.1f}, of "
         "protection, {average_protected.mean:.1f}, of EWC at its best weight, {average_ewc_30.mean:.1f}, and of "
-        "shrinking, {average_shrunk_025.mean:.1f};",
+        "shrinking, {average_shrunk_025.mean:.1f}.",
+        "the rollback with the refresh after it, {average_rollback_refresh.mean:.1f}.",
         "cost Math {qa_refresh} points",
         "undoes {rollback.mean:.0f} [{rollback.low:.0f}, {rollback.high:.0f}] % of Math's loss",
         "of that size {rollback_random.mean:.1f} %",
@@ -124,7 +125,7 @@ def _questions() -> Row:
     facts: Row = {}
     for numbers in (rivals.numbers(rows("rivals")), placebo.numbers(rows("placebo"))):
         for key in numbers[0].keys() - {"setting"}:
-            facts[key.replace(" ", "_").replace(".", "")] = interval([number[key] for number in numbers])
+            facts[re.sub(r"[.,]", "", key).replace(" ", "_")] = interval([number[key] for number in numbers])
     return facts | {"lost_at_075": -facts["kept_shrunk_025"].mean}
 
 
