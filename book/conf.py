@@ -107,3 +107,4 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", _include)
     app.connect("autodoc-process-docstring", _escape, priority=100)
     app.connect("build-finished", _copy_mathjax)
+    app.setup_extension("book.proofs")
