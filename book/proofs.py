@@ -118,20 +118,29 @@ def page(theorem: Theorem) -> str:
     return "\n\n".join(parts)
 
 
-def write(_: Sphinx) -> None:
+def write(folder: Path) -> None:
     """Write the pages that have changed, and remove those of theorems that are gone."""
-    PAGES.mkdir(exist_ok=True)
-    made = {PAGES / f"{theorem.name}.md": page(theorem) for theorem in theorems()}
-    for stale in set(PAGES.glob("*.md")) - set(made):
+    folder.mkdir(exist_ok=True)
+    made = {folder / f"{theorem.name}.md": page(theorem) for theorem in theorems()}
+    for stale in set(folder.glob("*.md")) - set(made):
         stale.unlink()
     for file, text in made.items():
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             file.write_text(text, encoding="utf-8")
 
 
-def link(_: Sphinx, name: str, source: list[str]) -> None:
-    """Lead the links to theorems' files to their pages, and give these a place below the index."""
-    source[0] = re.sub(r"\]\(\.\./theory/test_(t\w+)\.py\)", r"](proofs/\1.md)", source[0])
+def led(text: str) -> str:
+    """A page's text with its links to theorems' files leading to their pages."""
+    return re.sub(r"\]\(\.\./theory/test_(t\w+)\.py\)", r"](proofs/\1.md)", text)
+
+
+def _before_build(_: Sphinx) -> None:
+    write(PAGES)
+
+
+def _source(_: Sphinx, name: str, source: list[str]) -> None:
+    """Lead the links; give the pages their place in the site, below the index."""
+    source[0] = led(source[0])
     if name == "theory":
         pages = "\n".join(f"proofs/{theorem.name}" for theorem in theorems())
         source[0] += f"\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n"
@@ -139,6 +148,6 @@ def link(_: Sphinx, name: str, source: list[str]) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect; after conf.py's own hook, which brings the index here."""
-    app.connect("builder-inited", write)
-    app.connect("source-read", link, priority=600)
+    app.connect("builder-inited", _before_build)
+    app.connect("source-read", _source, priority=600)
     return {"parallel_read_safe": True}

@@ -11,7 +11,8 @@ $D = L_A(\theta_\star + \delta) - L_A(\theta_\star)$.
 
 In (b) and (c), $x$ and $y$ are any vectors that are not 0, $S$ is a subspace of $k < d$ dimensions, $P$ the
 orthogonal projector onto it and $Q = I - P$. The shares of $x$ and $y$ in $S$ are $a = \|Px\| / \|x\|$ and
-$b = \|Py\| / \|y\|$. $\cos_S = \cos(Px, Py)$ and $\cos_Q = \cos(Qx, Qy)$, where a cosine with 0 may be any number.
+$b = \|Py\| / \|y\|$. ${\cos_S} = \cos(Px, Py)$ and ${\cos_Q} = \cos(Qx, Qy)$, where a cosine with 0 may be any
+number.
 
 In (d), $\delta$ is any update, $g$ and $g_0$ are the gradients of $L_A$ at $\theta_\star$ and at
 $\theta_\star + \delta$, $H$ is its Hessian at $\theta_\star$ and $D_2 = \tfrac12\,\delta\cdot H\delta$.
@@ -39,23 +40,23 @@ $\tfrac h2t^2$ with any $h$, and parallel ones ($c = -1$) harm each other too on
 **(b)** *Dilution.* A cosine is made of one inside $S$ and one outside,
 
 $$
-\cos(x, y) = ab\cos_S + \sqrt{(1 - a^2)(1 - b^2)}\,\cos_Q ,
+\cos(x, y) = ab{\cos_S} + \sqrt{(1 - a^2)(1 - b^2)}\,{\cos_Q} ,
 $$
 
 so
 
 $$
-|\cos(x, y) - ab\cos_S| \le \sqrt{(1 - a^2)(1 - b^2)} .
+|\cos(x, y) - ab{\cos_S}| \le \sqrt{(1 - a^2)(1 - b^2)} .
 $$
 
 If $Qx$ and $Qy$ are orthogonal, $|\cos(x, y)| \le ab$. For $k$ coordinates and vectors of constant magnitude, $ab$ is
 $k / d$ if both have all $d$ coordinates, and $\sqrt{k / d}$ if one has those $k$ alone.
 
-**(c)** *Chance.* $\cos(x, y) - ab\cos_S$ has mean 0 and mean square $(1 - a^2)(1 - b^2) / n$, and for
+**(c)** *Chance.* $\cos(x, y) - ab{\cos_S}$ has mean 0 and mean square $(1 - a^2)(1 - b^2) / n$, and for
 $0 \le \tau < 1$
 
 $$
-\Pr(|\cos_Q| > \tau) \le (1 - \tau^2)^{(n - 1)/2} \le e^{-(n - 1)\tau^2/2} .
+\Pr(|{\cos_Q}| > \tau) \le (1 - \tau^2)^{(n - 1)/2} \le e^{-(n - 1)\tau^2/2} .
 $$
 
 With $k = 0$: the root mean square of $\cos(x, y)$ is $d^{-1/2}$.
@@ -90,14 +91,14 @@ the step is $t$ along $x_1$, and $D = \tfrac h2t^2 + c\,\varepsilon t$.
 **(b)** $P$ is orthogonal, so the product splits:
 
 $$
-x\cdot y = Px\cdot Py + Qx\cdot Qy = \|Px\|\,\|Py\|\cos_S + \|Qx\|\,\|Qy\|\cos_Q .
+x\cdot y = Px\cdot Py + Qx\cdot Qy = \|Px\|\,\|Py\|{\cos_S} + \|Qx\|\,\|Qy\|\cos_Q .
 $$
 
-Divide by $\|x\|\,\|y\|$, and use $\|Qx\|^2 = \|x\|^2 - \|Px\|^2$. The inequalities are $|\cos_Q| \le 1$; then
-$\cos_Q = 0$ and $|\cos_S| \le 1$. The shares: $k$ of $d$ equal squares are $k / d$ of their sum.
+Divide by $\|x\|\,\|y\|$, and use $\|Qx\|^2 = \|x\|^2 - \|Px\|^2$. The inequalities are $|{\cos_Q}| \le 1$; then
+${\cos_Q} = 0$ and $|{\cos_S}| \le 1$. The shares: $k$ of $d$ equal squares are $k / d$ of their sum.
 
 **(c)** Let $u$ be the unit vector along $Qx$ and $v$ the random one along $Qy$, in coordinates of the complement:
-$\cos_Q = u\cdot v$. Mirroring a coordinate or swapping two leaves the distribution of $v$ as it is. So
+${\cos_Q} = u\cdot v$. Mirroring a coordinate or swapping two leaves the distribution of $v$ as it is. So
 $\mathbb E\,v_i = 0$, $\mathbb E\,v_iv_j = 0$ for $i \ne j$, and the $\mathbb E\,v_i^2$ are equal, with sum 1. Thus
 $\mathbb E\,u\cdot v = 0$ and $\mathbb E\,(u\cdot v)^2 = \sum_i u_i^2 / n = 1 / n$; now use (b).
 
@@ -144,7 +145,7 @@ where the last step is $r^2 + s^2 \ge 2rs$. Divide by $(\mu + L_S)\,\|Hx\|\,\|\d
 
 - (a) A bound of the curvature. A step along $-g_B$: Adam's first is along $-\operatorname{sign}(g_B)$, which has a
   slope on A though $g_A$ and $g_B$ are orthogonal.
-- (b) Control of the complement: $x = (1, 3)$ and $y = (-1, 3)$ have $\cos_S = -1$ but $\cos = 0.8$, the other sign.
+- (b) Control of the complement: $x = (1, 3)$ and $y = (-1, 3)$ have ${\cos_S} = -1$ but $\cos = 0.8$, the other sign.
   $Qx$ and $Qy$ orthogonal: the same. An orthogonal projector: $[1, 1; 0, 0]$.
 - (c) A uniform direction: $Qy$ along $Qx$; along one of $n$ axes. Independence: $y = x$, both uniform.
 - (d) First line: the slope $g$, $-x$; a Lipschitz Hessian, $|x|^{5/2}$, on the whole segment, $\max(0, x - 1)^3$.

@@ -75,7 +75,7 @@ $$
 
 a contraction if $\kappa < \mu$. It ends when $p_s$ comes down to the floor, the left side over $\kappa$.
 
-**(i)** *Averaged Hessian.* Let $H_t = \int_0^1 \nabla^2L(\theta_\star + se_t)\,ds$. If for every $s < t$
+**(i)** *Averaged Hessian.* Let $H_t = \int_0^1 \nabla^2L(\theta_\star + se_t)\,ds$. If for every $s < t$,
 $\mu \preceq H_s \preceq L_S$ on $S$, $\|PH_sQ\| \le \text{leak}$, and $\nu$ bounds $|1 - \alpha\lambda|$ for $H_s$,
 then (a) to (d) hold with $\rho = 0$: no remainder is left. It is enough that
 

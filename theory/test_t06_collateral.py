@@ -1,7 +1,8 @@
 r"""T6. What a refresh of A does to another domain C, and why a short one beats a full one (C10).
 
-*In words:* the first steps of a refresh gain most and move least, so a short refresh is the best bargain; that it
-spares other domains is an assumption about them, and follows from nothing that A does.
+*In words:* what a refresh gains bounds how far it moves, and so what it may cost another domain. To undo all of the
+damage is more than is best for both. That a refresh spares other domains is an assumption about them, and follows
+from nothing that A does.
 
 ## Setting
 

@@ -1,7 +1,7 @@
 r"""T8. A cycle of refreshes (C12).
 
 *In words:* taking turns with small steps is one step on the weighted average of all losses, plus a second-order term
-that depends on who comes first. It favours the last.
+that depends on who comes first. Between two equal parabolas it favours the last.
 
 ## Setting
 

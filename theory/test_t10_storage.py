@@ -98,7 +98,7 @@ if it is not less than that, $|x| \ge 2^E + u\,2^E$; error$/|x|$ is largest at t
 - (b) A power of two, towards zero.
 - (c) Powers of two; exact on average.
 - (d) Gradients in proportion to $(\beta_1 / \beta_2)^{t-i}$, in each step $t$.
-- (e) $1 + u$.
+- (e) $\theta_\star + \delta = 1 + u$.
 
 ## Needed
 

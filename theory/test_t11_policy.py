@@ -1,8 +1,8 @@
 r"""T11. What is special about policies: damage as a divergence, Fisher information, sampling noise (C7; C9 for $\mu$).
 
 *In words:* for a policy that is the best under a KL penalty, damage is exactly a KL divergence, and the Fisher matrix
-is the curvature. Without the penalty the rewards still move by no more than the root of half the divergence, times
-their range.
+is the curvature. Without the penalty the expected reward still moves by no more than the root of half the divergence,
+times the rewards' range.
 
 ## Setting
 

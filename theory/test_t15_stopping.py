@@ -1,7 +1,7 @@
 r"""T15. After how many refresh steps is the domains' total best? (C10; T6(d) for many directions; ours)
 
-*In words:* each direction has a best number of steps, fewer where the refreshed domain is steep. The best for the
-total lies between the least and the greatest of these.
+*In words:* each direction of the curvature has a best number of steps, and the best for the total lies between the
+least and the greatest of these.
 
 ## Setting
 
