@@ -94,7 +94,10 @@ def shown(pages: list[Path], browser: str) -> dict[str, list[str]]:
 
 def main() -> int:
     """All pages."""
-    pages, browser = sorted(SITE.glob("*.html")), shutil.which("chromium") or shutil.which("chromium-browser")
+    pages, browser = (
+        sorted([*SITE.glob("*.html"), *SITE.glob("proofs/*.html")]),
+        shutil.which("chromium") or shutil.which("chromium-browser"),
+    )
     if not pages:
         print(f"{SITE} has no pages; run sphinx-build first")
         return 1

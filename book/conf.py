@@ -136,3 +136,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _escape, priority=100)
     app.connect("build-finished", _copy_notebooks)
     app.connect("build-finished", _copy_mathjax)
+    app.setup_extension("book.proofs")

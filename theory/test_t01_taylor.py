@@ -1,33 +1,100 @@
 r"""T1. Taylor's expansion of damage (C1, C7).
 
-Setting. theta* is A's checkpoint, delta all that later training added; g and H are gradient and Hessian of A's loss L
-at theta*; D = L(theta* + delta) - L(theta*) is the damage and D2 = delta.H delta / 2 its second-order part.
+*In words:* damage is a slope along the update plus half a curvature along it, and what is missing from that sum is at
+most a constant times the third power of the update's length.
 
-Assumption. The Hessian of L is rho-Lipschitz on the segment from theta* to theta* + delta.
+## Setting
 
-Statement.
-(a) |D - g.delta - D2| <= rho/6 ||delta||^3.
-(b) -||g|| ||delta|| + lambda_min(H)/2 ||delta||^2 - rho/6 ||delta||^3 <= D, and the same from above with plus signs and
-    lambda_max(H).
-(c) ||grad L(theta* + e) - g - H e|| <= rho/2 ||e||^2, for e in place of delta.
-(d) |D - (g + g0).delta / 2| <= rho/12 ||delta||^3, g0 the gradient at theta* + delta: no Hessian is needed.
+$\theta_\star$ is A's checkpoint and $\delta$ all that later training added. $L$ is A's loss, $g$ its gradient at
+$\theta_\star$, $H(\theta)$ its Hessian at $\theta$ and $H = H(\theta_\star)$. The damage is
+$D = L(\theta_\star + \delta) - L(\theta_\star)$, and $D_2 = \tfrac12\,\delta\cdot H\delta$ is its second-order part.
 
-Proof. Let phi(s) = L(theta* + s delta), so that phi'(0) = g.delta, phi''(0) = delta.H delta, and, by the assumption,
-|phi''(s) - phi''(t)| <= rho |s - t| ||delta||^3.
-(a) Taylor's formula with the remainder as an integral is phi(1) = phi(0) + phi'(0) + int_0^1 (1 - s) phi''(s) ds. As
-    int_0^1 (1 - s) ds = 1/2, subtracting phi''(0)/2 leaves int_0^1 (1 - s) (phi''(s) - phi''(0)) ds, of size at most
-    rho ||delta||^3 int_0^1 (1 - s) s ds = rho ||delta||^3 / 6.
-(b) is (a) with |g.delta| <= ||g|| ||delta|| and lambda_min ||delta||^2 <= delta.H delta <= lambda_max ||delta||^2.
-(c) For a unit vector v, v.(grad L(theta* + e) - g - H e) = int_0^1 v.(H(theta* + s e) - H) e ds, of size at most
-    int_0^1 rho s ||e||^2 ds = rho/2 ||e||^2; take the v along the left side.
-(d) Integrating by parts, int_0^1 (s - 1/2) phi''(s) ds = (phi'(1) + phi'(0))/2 - (phi(1) - phi(0)). As s - 1/2 has mean
-    0, phi''(1/2) may be subtracted from phi''(s), and rho ||delta||^3 int_0^1 (s - 1/2)^2 ds = rho/12 ||delta||^3. ∎
+## Assumption
 
-Tight. L = rho/6 ||x||^3, whose Hessian is exactly rho-Lipschitz: (a), (c). eps x + h/2 x^2 + rho/6 x^3 at x > 0: (b)
-from above; its negative: from below. rho/6 x^3: (d), as |1/6 - 1/4| = 1/12.
+The Hessian of $L$ is $\rho$-Lipschitz on the segment from $\theta_\star$ to $\theta_\star + \delta$:
+$\|H(\theta) - H(\theta')\| \le \rho\,\|\theta - \theta'\|$ for any two of its points.
 
-Needed. A Lipschitz Hessian: |x|^(5/2) breaks (a) for every rho, near 0. On the whole segment: max(0, x - 1)^3 has rho
-= 0 around 0, and damage 1 at 2. The gradient: -x + x^2/2 has D < 0 < D2.
+## Statement
+
+**(a)** Up to third order damage is slope and curvature:
+
+$$
+|D - g\cdot\delta - D_2| \le \tfrac{\rho}{6}\|\delta\|^3 .
+$$
+
+**(b)** With the extreme eigenvalues of $H$,
+
+$$
+\begin{aligned}
+D &\ge -\|g\|\,\|\delta\| + \tfrac12\lambda_{\min}(H)\|\delta\|^2 - \tfrac{\rho}{6}\|\delta\|^3, \\
+D &\le \phantom{-}\|g\|\,\|\delta\| + \tfrac12\lambda_{\max}(H)\|\delta\|^2 + \tfrac{\rho}{6}\|\delta\|^3 .
+\end{aligned}
+$$
+
+**(c)** The gradient changes by $He$: with $e$ in place of $\delta$,
+
+$$
+\|\nabla L(\theta_\star + e) - g - He\| \le \tfrac{\rho}{2}\|e\|^2 .
+$$
+
+**(d)** With $g_0$, the gradient at $\theta_\star + \delta$, no Hessian is needed:
+
+$$
+\bigl|D - \tfrac12(g + g_0)\cdot\delta\bigr| \le \tfrac{\rho}{12}\|\delta\|^3 .
+$$
+
+## Proof
+
+Walk from $\theta_\star$ to $\theta_\star + \delta$ and write down the loss on the way,
+$\varphi(s) = L(\theta_\star + s\delta)$. Then $\varphi'(0) = g\cdot\delta$ and $\varphi''(0) = \delta\cdot H\delta$,
+and by the assumption
+
+$$
+|\varphi''(s) - \varphi''(t)| \le \rho\,|s - t|\,\|\delta\|^3 .
+$$
+
+**(a)** Taylor's formula with the remainder as an integral is
+
+$$
+\varphi(1) = \varphi(0) + \varphi'(0) + \int_0^1 (1 - s)\,\varphi''(s)\,ds .
+$$
+
+As $\int_0^1 (1 - s)\,ds = \tfrac12$, subtracting $\tfrac12\varphi''(0)$ leaves
+$\int_0^1 (1 - s)\,(\varphi''(s) - \varphi''(0))\,ds$, of size at most
+$\rho\|\delta\|^3 \int_0^1 (1 - s)\,s\,ds = \tfrac{\rho}{6}\|\delta\|^3$.
+
+**(b)** is (a) with $|g\cdot\delta| \le \|g\|\,\|\delta\|$ and
+$\lambda_{\min}\|\delta\|^2 \le \delta\cdot H\delta \le \lambda_{\max}\|\delta\|^2$.
+
+**(c)** For a unit vector $v$,
+
+$$
+v\cdot(\nabla L(\theta_\star + e) - g - He) = \int_0^1 v\cdot(H(\theta_\star + se) - H)\,e\,ds ,
+$$
+
+of size at most $\int_0^1 \rho\,s\,\|e\|^2\,ds = \tfrac{\rho}{2}\|e\|^2$. Take the $v$ along the vector on the left:
+the product is then its length.
+
+**(d)** Integrating by parts,
+
+$$
+\int_0^1 (s - \tfrac12)\,\varphi''(s)\,ds = \tfrac12(\varphi'(1) + \varphi'(0)) - (\varphi(1) - \varphi(0)) .
+$$
+
+As $s - \tfrac12$ has mean 0, $\varphi''(\tfrac12)$ may be subtracted from $\varphi''(s)$, and what is left is at most
+$\rho\|\delta\|^3 \int_0^1 (s - \tfrac12)^2\,ds = \tfrac{\rho}{12}\|\delta\|^3$. ∎
+
+## Tight
+
+- (a), (c): $\tfrac{\rho}{6}\|x\|^3$, whose Hessian is exactly $\rho$-Lipschitz.
+- (b): $\varepsilon x + \tfrac h2 x^2 + \tfrac{\rho}{6}x^3$ at $x > 0$ from above; its negative from below.
+- (d): $\tfrac{\rho}{6}x^3$, as $|\tfrac16 - \tfrac14| = \tfrac1{12}$.
+
+## Needed
+
+- A Lipschitz Hessian: $|x|^{5/2}$ breaks (a) for every $\rho$, near 0.
+- On the whole segment: $\max(0, x - 1)^3$ has $\rho = 0$ around 0, and damage 1 at 2.
+- The gradient: $-x + \tfrac12x^2$ has $D < 0 < D_2$ at $x = 1$.
 """
 
 import numpy as np

@@ -1,47 +1,110 @@
 r"""T2. When the second-order term dominates (C7).
 
-Setting. theta* is A's checkpoint, delta all that later training added; L is A's loss, g and H are its gradient and
-Hessian at theta*; D = L(theta* + delta) - L(theta*) is the damage and D2 = delta.H delta / 2 its second-order part. R
-is any bound of |D - g.delta - D2|, as rho/6 ||delta||^3 is; r = |g.delta| + R, and eta = r / D2 if D2 > 0.
+*In words:* damage is essentially of second order only for updates of a middle length: a shorter one is ruled by the
+slope, a longer one by the third order.
 
-Assumptions. (a), (b): D2 > 0. (c): the Hessian of L is rho-Lipschitz on the segment from theta* to theta* + delta, and
-delta.H delta >= kappa ||delta||^2 with kappa > 0. (d): the Hessian is rho-Lipschitz on the segment from theta* to
-theta* + e, and H >= 0.
+## Setting
 
-Statement.
-(a) D2 >= D / (1 + eta). In other words: |g.delta| <= s/(1 - s) D2 - R, for an s between 0 and 1, makes D2 at least
-    1 - s of the damage.
-(b) (1 - eta) D2 <= D <= (1 + eta) D2. So eta < 1 certifies that delta does damage, and that D2 is its size.
-(c) Window. For 0 < eta < 1, (b) holds with this eta if low <= ||delta|| <= high, where
-        low, high = (3 / rho) (eta kappa / 2 -+ sqrt(eta^2 kappa^2 / 4 - 2 rho ||g|| / 3)).
-    There are such lengths if and only if eta^2 kappa^2 >= 8/3 rho ||g||. For rho = 0 they begin at low = 2 ||g|| / (eta
-    kappa), and end nowhere. If only kappa, ||g|| and rho are known, no other length is certain.
-(d) Over-recovery. L(theta*) - L(theta* + e) <= ||g|| ||e|| + rho/6 ||e||^3 for every e; without rho if L is convex on
-    the segment. So a refreshed model theta* + e that beats theta* by more did not only recover: theta* was not
-    stationary enough (or H is not positive), and the refresh was further training.
+$\theta_\star$ is A's checkpoint and $\delta$ all that later training added. $L$ is A's loss, $g$ its gradient at
+$\theta_\star$, $H(\theta)$ its Hessian at $\theta$ and $H = H(\theta_\star)$. The damage is
+$D = L(\theta_\star + \delta) - L(\theta_\star)$, and $D_2 = \tfrac12\,\delta\cdot H\delta$ is its second-order part.
+$R$ is any bound of $|D - g\cdot\delta - D_2|$, as $\tfrac{\rho}{6}\|\delta\|^3$ is. All that is not of second order
+is at most $r = |g\cdot\delta| + R$, and $\eta = r / D_2$ if $D_2 > 0$.
 
-Proof. Taylor's formula, with the remainder as an integral: D - g.delta - D2 = int_0^1 (1 - s) delta.(Hessian at theta*
-+ s delta, less H) delta ds, of size at most rho ||delta||^3 int_0^1 (1 - s) s ds = rho/6 ||delta||^3 =: R.
-(b) |D - D2| <= |g.delta| + R = r = eta D2.
-(a) is the right half of (b), divided by 1 + eta > 0; at eta = s/(1 - s), 1 / (1 + eta) = 1 - s.
-(c) Let x = ||delta|| > 0. Then r <= ||g|| x + rho/6 x^3 and eta D2 >= eta kappa / 2 x^2, so that r <= eta D2 wherever
-    ||g|| - (eta kappa / 2) x + rho/6 x^2 <= 0. This parabola in x opens upwards if rho > 0; low and high are its zeros,
-    real if and only if the discriminant eta^2 kappa^2 / 4 - 2 rho ||g|| / 3 is not negative. Their product is
-    6 ||g|| / rho, so low = 2 ||g|| / (eta kappa / 2 + sqrt(...)), which tends to 2 ||g|| / (eta kappa). For no other
-    length: the loss under Tight.
-(d) L(theta* + e) - L(theta*) >= g.e + e.He / 2 - rho/6 ||e||^3 >= -||g|| ||e|| - rho/6 ||e||^3. A convex L lies above
-    its tangent: L(theta* + e) - L(theta*) >= g.e. ∎
+## Assumptions
 
-Tight. eps x + kappa/2 x^2 + rho/6 x^3 at x > 0: (a), (b) from above, and (c) at both ends; beyond them, or anywhere if
-there is no window, its D is above (1 + eta) D2. -eps x + kappa/2 x^2 - rho/6 x^3: (b) from below. -eps x - rho/6 x^3:
-(d).
+- (a), (b): $D_2 > 0$.
+- (c): the Hessian of $L$ is $\rho$-Lipschitz on the segment from $\theta_\star$ to $\theta_\star + \delta$, and
+  $\delta\cdot H\delta \ge \kappa\|\delta\|^2$ with $\kappa > 0$.
+- (d): the Hessian is $\rho$-Lipschitz on the segment from $\theta_\star$ to $\theta_\star + e$, and $H \succeq 0$.
 
-Needed. The slope in r, and the lower end: x/10 + x^2/2 is flat enough at 0 for damage at x = 1 to be of second order,
-and yet D2 is 5 % of D at x = 0.01. Near-stationary is not enough: small edits are of first order. The remainder in r,
-and the upper end: x^2/2 + x^3/6 at 10. D2 > 0: x^3/6, where D2 = 0 < D, and -x^2/2, where D = D2 < (1 - eta) D2. The
-curvature along delta: H = diag(1, 0.1), kappa = 1 is no use along the second axis. A Lipschitz Hessian: x^2 with
-|x|^(5/2); on the whole segment: max(0, x - 1)^3. (d) H >= 0: -x^2/2. The slope: -x. A Lipschitz Hessian, or a convex
-loss: -|x|^(5/2).
+## Statement
+
+**(a)** $D_2 \ge D / (1 + \eta)$. In other words, $|g\cdot\delta| \le \tfrac{s}{1 - s}D_2 - R$, for an $s$ between 0
+and 1, makes $D_2$ at least $1 - s$ of the damage.
+
+**(b)** $(1 - \eta)D_2 \le D \le (1 + \eta)D_2$. So $\eta < 1$ certifies that $\delta$ does damage, and that $D_2$ is
+its size.
+
+**(c)** *Window.* For $0 < \eta < 1$, (b) holds with this $\eta$ if $\text{low} \le \|\delta\| \le \text{high}$, where
+
+$$
+\text{low},\ \text{high}
+= \frac3\rho\Bigl(\frac{\eta\kappa}2 \mp \sqrt{\frac{\eta^2\kappa^2}4 - \frac{2\rho\|g\|}3}\Bigr) .
+$$
+
+There are such lengths if and only if $\eta^2\kappa^2 \ge \tfrac83\rho\|g\|$. For $\rho = 0$ they begin at
+$\text{low} = 2\|g\| / (\eta\kappa)$, and end nowhere. If only $\kappa$, $\|g\|$ and $\rho$ are known, no other length
+is certain.
+
+**(d)** *Over-recovery.* For every $e$
+
+$$
+L(\theta_\star) - L(\theta_\star + e) \le \|g\|\,\|e\| + \tfrac{\rho}{6}\|e\|^3 ,
+$$
+
+and without the term in $\rho$ if $L$ is convex on the segment. So a refreshed model $\theta_\star + e$ that beats
+$\theta_\star$ by more did not only recover: $\theta_\star$ was not stationary enough (or $H$ is not positive), and
+the refresh was further training.
+
+## Proof
+
+Taylor's formula with the remainder as an integral is
+
+$$
+D - g\cdot\delta - D_2 = \int_0^1 (1 - s)\,\delta\cdot\bigl(H(\theta_\star + s\delta) - H\bigr)\delta\,ds ,
+$$
+
+of size at most $\rho\|\delta\|^3 \int_0^1 (1 - s)\,s\,ds = \tfrac{\rho}{6}\|\delta\|^3$, which may be taken for $R$.
+
+**(b)** $|D - D_2| \le |g\cdot\delta| + R = r = \eta D_2$.
+
+**(a)** is the right half of (b), divided by $1 + \eta > 0$. At $\eta = \tfrac{s}{1 - s}$ it is
+$\tfrac1{1 + \eta} = 1 - s$.
+
+**(c)** Let $x = \|\delta\| > 0$. Then $r \le \|g\|x + \tfrac{\rho}{6}x^3$ and $\eta D_2 \ge \tfrac12\eta\kappa x^2$,
+so that $r \le \eta D_2$ wherever
+
+$$
+\|g\| - \tfrac12\eta\kappa\,x + \tfrac{\rho}{6}x^2 \le 0 .
+$$
+
+If $\rho > 0$, this parabola in $x$ opens upwards. Low and high are its zeros, real if and only if the discriminant
+$\tfrac14\eta^2\kappa^2 - \tfrac23\rho\|g\|$ is not negative. Their product is $6\|g\| / \rho$, so
+
+$$
+\text{low} = \frac{2\|g\|}{\tfrac12\eta\kappa + \sqrt{\tfrac14\eta^2\kappa^2 - \tfrac23\rho\|g\|}} ,
+$$
+
+which tends to $2\|g\| / (\eta\kappa)$ as $\rho$ goes to 0. That no other length is certain is shown by the first loss
+under Tight.
+
+**(d)** By Taylor's formula and $H \succeq 0$,
+
+$$
+L(\theta_\star + e) - L(\theta_\star) \ge g\cdot e + \tfrac12\,e\cdot He - \tfrac{\rho}{6}\|e\|^3
+\ge -\|g\|\,\|e\| - \tfrac{\rho}{6}\|e\|^3 .
+$$
+
+A convex $L$ lies above its tangent: $L(\theta_\star + e) - L(\theta_\star) \ge g\cdot e$. ∎
+
+## Tight
+
+- (a), (b) from above, and (c) at both ends: $\varepsilon x + \tfrac\kappa2x^2 + \tfrac{\rho}{6}x^3$ at $x > 0$.
+  Beyond the ends of the window, or anywhere if there is none, its $D$ is above $(1 + \eta)D_2$.
+- (b) from below: $-\varepsilon x + \tfrac\kappa2x^2 - \tfrac{\rho}{6}x^3$.
+- (d): $-\varepsilon x - \tfrac{\rho}{6}x^3$.
+
+## Needed
+
+- The slope in $r$, and the lower end: $\tfrac1{10}x + \tfrac12x^2$ is flat enough at 0 for damage at $x = 1$ to be of
+  second order, and yet $D_2$ is 5 % of $D$ at $x = 0.01$. Near-stationary is not enough: small edits are of first
+  order.
+- The remainder in $r$, and the upper end: $\tfrac12x^2 + \tfrac16x^3$ at 10.
+- $D_2 > 0$: $\tfrac16x^3$, where $D_2 = 0 < D$, and $-\tfrac12x^2$, where $D = D_2 < (1 - \eta)D_2$.
+- The curvature along $\delta$: for $H = \operatorname{diag}(1, 0.1)$, $\kappa = 1$ is no use along the second axis.
+- A Lipschitz Hessian: $x^2$ with $|x|^{5/2}$; on the whole segment: $\max(0, x - 1)^3$.
+- In (d), $H \succeq 0$: $-\tfrac12x^2$. The slope: $-x$. A Lipschitz Hessian, or a convex loss: $-|x|^{5/2}$.
 """
 
 from dataclasses import replace

@@ -1,62 +1,161 @@
 r"""T3. What a cosine of gradients says about damage, and what it hides (C2).
 
-Setting. L_A and L_B are two domains' losses, g_A and g_B their gradients at theta*, eps = ||g_A||. A step of length t
-on B is delta = -t g_B / ||g_B||; it does A the damage D = L_A(theta* + delta) - L_A(theta*). In (b) and (c), x and y
-are any vectors that are not 0, S a subspace of k < d dimensions, P the orthogonal projector onto it, Q = I - P, a = ||P
-x|| / ||x||, b = ||P y|| / ||y||, cos_S = cos(P x, P y) and cos_Q = cos(Q x, Q y), where a cosine with 0 may be any
-number. In (d), delta is any update; g, g0 are the gradients of L_A at theta* and at theta* + delta, H is its Hessian at
-theta*, D2 = delta.H delta / 2.
+*In words:* the angle between two domains' gradients bounds no damage. What reveals it is the gradient after the
+damage.
 
-Assumptions. (a): delta.H' delta <= h ||delta||^2 for the Hessian H' of L_A anywhere on the step. (c): Q y / ||Q y|| is
-uniform on the unit sphere of the complement, of n = d - k >= 1 dimensions; P x, Q x, P y and ||Q y|| are fixed. (d)
-First line: the Hessian of L_A is rho-Lipschitz on the segment. Second: L_A is quadratic, g = 0, H = P H P, P delta is
-not 0, and mu ||x||^2 <= x.H x <= L_S ||x||^2 for x in S, with mu > 0.
+## Setting
 
-Statement.
-(a) If cos(g_A, g_B) = -c, D <= h/2 t^2 + c eps t. In every d >= 2, for every c in [-1, 1] and all eps, h, t > 0, there
-    are L_A and L_B that reach it. So no function of the cosine, of eps and of t bounds damage: orthogonal gradients (c
-    = 0) allow h/2 t^2 with any h, and parallel ones (c = -1) harm each other too once t > 2 eps / h.
-(b) Dilution. cos(x, y) = a b cos_S + sqrt((1 - a^2) (1 - b^2)) cos_Q, so |cos(x, y) - a b cos_S| <= sqrt((1 - a^2) (1 -
-    b^2)). If Q x and Q y are orthogonal, |cos(x, y)| <= a b. For k coordinates and vectors of constant magnitude, a b
-    is k / d if both have all d coordinates, and sqrt(k / d) if one has those k alone.
-(c) Chance. cos(x, y) - a b cos_S has mean 0 and mean square (1 - a^2) (1 - b^2) / n, and Pr(|cos_Q| > tau) <= (1 -
-    tau^2)^((n - 1) / 2) <= e^(-(n - 1) tau^2 / 2) for 0 <= tau < 1. With k = 0: the root mean square of cos(x, y) is
-    d^(-1/2).
-(d) What does reveal damage is the gradient after it. |g0.delta - g.delta - 2 D2| <= rho/2 ||delta||^3; and
-    cos(g0, delta) >= ||P delta|| / ||delta|| 2 sqrt(mu L_S) / (mu + L_S).
+$L_A$ and $L_B$ are two domains' losses, $g_A$ and $g_B$ their gradients at $\theta_\star$, and
+$\varepsilon = \|g_A\|$. A step of length $t$ on B is $\delta = -t\,g_B / \|g_B\|$. It does A the damage
+$D = L_A(\theta_\star + \delta) - L_A(\theta_\star)$.
 
-Proof. (a) By Taylor's formula D = g_A.delta + int_0^1 (1 - s) delta.(Hessian at theta* + s delta) delta ds, where the
-integral is at most h t^2 / 2, and g_A.delta = -t ||g_A|| cos(g_A, g_B) = c eps t. With L_A = eps (c x_1 + sqrt(1 - c^2)
-x_2) + h/2 x_1^2 and L_B = -x_1, the step is t along x_1, and D = h/2 t^2 + c eps t.
-(b) x.y = (P x).(P y) + (Q x).(Q y) = ||P x|| ||P y|| cos_S + ||Q x|| ||Q y|| cos_Q; divide by ||x|| ||y||, and ||Q
-x||^2 = ||x||^2 - ||P x||^2. The rest is |cos_Q| <= 1; cos_Q = 0 and |cos_S| <= 1; and that k of d equal squares are k /
-d of their sum.
-(c) Let u be the unit vector along Q x and v the random one along Q y, in coordinates of the complement: cos_Q = u.v.
-Mirroring a coordinate or swapping two leaves v's distribution as it is, so E v_i = 0, E v_i v_j = 0 for i /= j, and the
-E v_i^2 are equal; they sum to 1. So E u.v = 0, and E (u.v)^2 = sum_i u_i^2 / n = 1/n; now use (b). For the tail let n
->= 2, as for n = 1 it says Pr <= 1. On the unit sphere, one coordinate has a density proportional to (1 - r^2)^((n - 3)
-/ 2). Put r^2 = tau^2 + (1 - tau^2) w^2, for which 1 - r^2 = (1 - tau^2) (1 - w^2) and dr = (1 - tau^2) (w / r) dw:
-        int_tau^1 (1 - r^2)^((n-3)/2) dr = (1 - tau^2)^((n-1)/2) int_0^1 (1 - w^2)^((n-3)/2) (w / r) dw.
-As w <= r, the last integral is at most its value for tau = 0, where the probability is 1. Finally 1 - z <= e^(-z).
-(d) g0.delta - g.delta - delta.H delta = int_0^1 delta.(Hessian at theta* + s delta, less H) delta ds, of size at most
-rho ||delta||^3 int_0^1 s ds. For the second line put x = P delta, so that g0 = H delta = H x, and g0.delta = x.H x as H
-x is in S. On S the eigenvalues l of H have (l - mu) (L_S - l) >= 0, so x.(H - mu) (L_S - H) x >= 0, that is (mu + L_S)
-x.H x >= ||H x||^2 + mu L_S ||x||^2 >= 2 sqrt(mu L_S) ||H x|| ||x||, as squares of real numbers have (r - s)^2 >= 0.
-Divide by (mu + L_S) ||H x|| ||delta||. ∎
+In (b) and (c), $x$ and $y$ are any vectors that are not 0, $S$ is a subspace of $k < d$ dimensions, $P$ the
+orthogonal projector onto it and $Q = I - P$. The shares of $x$ and $y$ in $S$ are $a = \|Px\| / \|x\|$ and
+$b = \|Py\| / \|y\|$. ${\cos_S} = \cos(Px, Py)$ and ${\cos_Q} = \cos(Qx, Qy)$, where a cosine with 0 may be any
+number.
 
-Tight. (a) The losses of the proof. (b) Complement parts that are parallel, of either sign; in the orthogonal case
-parallel parts in S. (c) The variance is exact; the tail is reached at tau = 0 and for n = 1, and its power of 1 -
-tau^2 as tau -> 1. (d) rho/6 x^3; H = diag(mu, L_S) and delta in S along (sqrt L_S, sqrt mu).
+In (d), $\delta$ is any update, $g$ and $g_0$ are the gradients of $L_A$ at $\theta_\star$ and at
+$\theta_\star + \delta$, $H$ is its Hessian at $\theta_\star$ and $D_2 = \tfrac12\,\delta\cdot H\delta$.
 
-Needed. (a) A bound of the curvature. A step along -g_B: Adam's first is along -sign(g_B), which has a slope on A though
-g_A and g_B are orthogonal. (b) Control of the complement: x = (1, 3) and y = (-1, 3) have cos_S = -1 but cos = 0.8, the
-other sign; Q x and Q y orthogonal: the same. An orthogonal projector: [1, 1; 0, 0]. (c) A uniform direction: Q y along
-Q x; along one of n axes. Independence: y = x, both uniform. (d) First line: the slope g, -x; a Lipschitz Hessian,
-|x|^(5/2), on the whole segment, max(0, x - 1)^3. Second: mu > 0, diag(1, -2); no leak, [1, 1; 1, 1]; a flat complement,
-diag(1, 100); g = 0, -x + x^2/2; a quadratic, x^2/2 - x^3.
+## Assumptions
 
-Note. Let two gradients of constant magnitude be opposed on k of d coordinates and independent elsewhere. Their cosine
-is -k/d up to chance of about d^(-1/2): a conflict on fewer than sqrt(d) coordinates cannot be seen in it.
+- (a): $\delta\cdot H'\delta \le h\|\delta\|^2$ for the Hessian $H'$ of $L_A$ anywhere on the step.
+- (c): $Qy / \|Qy\|$ is uniform on the unit sphere of the complement, which has $n = d - k \ge 1$ dimensions. $Px$,
+  $Qx$, $Py$ and $\|Qy\|$ are fixed.
+- (d), first line: the Hessian of $L_A$ is $\rho$-Lipschitz on the segment. Second line: $L_A$ is quadratic, $g = 0$,
+  $H = PHP$, $P\delta$ is not 0, and $\mu\|x\|^2 \le x\cdot Hx \le L_S\|x\|^2$ for $x$ in $S$, with $\mu > 0$.
+
+## Statement
+
+**(a)** If $\cos(g_A, g_B) = -c$, then
+
+$$
+D \le \tfrac h2t^2 + c\,\varepsilon t .
+$$
+
+In every $d \ge 2$, for every $c$ in $[-1, 1]$ and all $\varepsilon, h, t > 0$, there are $L_A$ and $L_B$ that reach
+it. So no function of the cosine, of $\varepsilon$ and of $t$ bounds damage: orthogonal gradients ($c = 0$) allow
+$\tfrac h2t^2$ with any $h$, and parallel ones ($c = -1$) harm each other too once $t > 2\varepsilon / h$.
+
+**(b)** *Dilution.* A cosine is made of one inside $S$ and one outside,
+
+$$
+\cos(x, y) = ab{\cos_S} + \sqrt{(1 - a^2)(1 - b^2)}\,{\cos_Q} ,
+$$
+
+so
+
+$$
+|\cos(x, y) - ab{\cos_S}| \le \sqrt{(1 - a^2)(1 - b^2)} .
+$$
+
+If $Qx$ and $Qy$ are orthogonal, $|\cos(x, y)| \le ab$. For $k$ coordinates and vectors of constant magnitude, $ab$ is
+$k / d$ if both have all $d$ coordinates, and $\sqrt{k / d}$ if one has those $k$ alone.
+
+**(c)** *Chance.* $\cos(x, y) - ab{\cos_S}$ has mean 0 and mean square $(1 - a^2)(1 - b^2) / n$, and for
+$0 \le \tau < 1$
+
+$$
+\Pr(|{\cos_Q}| > \tau) \le (1 - \tau^2)^{(n - 1)/2} \le e^{-(n - 1)\tau^2/2} .
+$$
+
+With $k = 0$: the root mean square of $\cos(x, y)$ is $d^{-1/2}$.
+
+**(d)** What does reveal damage is the gradient after it:
+
+$$
+|g_0\cdot\delta - g\cdot\delta - 2D_2| \le \tfrac{\rho}{2}\|\delta\|^3 ,
+$$
+
+$$
+\cos(g_0, \delta) \ge \frac{\|P\delta\|}{\|\delta\|}\,\frac{2\sqrt{\mu L_S}}{\mu + L_S} .
+$$
+
+## Proof
+
+**(a)** By Taylor's formula, with the Hessian at $\theta_\star + s\delta$,
+
+$$
+D = g_A\cdot\delta + \int_0^1 (1 - s)\,\delta\cdot H'(\theta_\star + s\delta)\,\delta\,ds .
+$$
+
+The integral is at most $\tfrac h2t^2$, and $g_A\cdot\delta = -t\,\|g_A\|\cos(g_A, g_B) = c\,\varepsilon t$. It is
+reached by
+
+$$
+L_A = \varepsilon\bigl(c\,x_1 + \sqrt{1 - c^2}\,x_2\bigr) + \tfrac h2x_1^2 , \qquad L_B = -x_1 :
+$$
+
+the step is $t$ along $x_1$, and $D = \tfrac h2t^2 + c\,\varepsilon t$.
+
+**(b)** $P$ is orthogonal, so the product splits:
+
+$$
+x\cdot y = Px\cdot Py + Qx\cdot Qy = \|Px\|\,\|Py\|{\cos_S} + \|Qx\|\,\|Qy\|\cos_Q .
+$$
+
+Divide by $\|x\|\,\|y\|$, and use $\|Qx\|^2 = \|x\|^2 - \|Px\|^2$. The inequalities are $|{\cos_Q}| \le 1$; then
+${\cos_Q} = 0$ and $|{\cos_S}| \le 1$. The shares: $k$ of $d$ equal squares are $k / d$ of their sum.
+
+**(c)** Let $u$ be the unit vector along $Qx$ and $v$ the random one along $Qy$, in coordinates of the complement:
+${\cos_Q} = u\cdot v$. Mirroring a coordinate or swapping two leaves the distribution of $v$ as it is. So
+$\mathbb E\,v_i = 0$, $\mathbb E\,v_iv_j = 0$ for $i \ne j$, and the $\mathbb E\,v_i^2$ are equal, with sum 1. Thus
+$\mathbb E\,u\cdot v = 0$ and $\mathbb E\,(u\cdot v)^2 = \sum_i u_i^2 / n = 1 / n$; now use (b).
+
+For the tail let $n \ge 2$, as for $n = 1$ it says $\Pr \le 1$. On the unit sphere one coordinate has a density
+proportional to $(1 - r^2)^{(n - 3)/2}$. Put $r^2 = \tau^2 + (1 - \tau^2)w^2$, for which
+$1 - r^2 = (1 - \tau^2)(1 - w^2)$ and $dr = (1 - \tau^2)\tfrac wr\,dw$:
+
+$$
+\int_\tau^1 (1 - r^2)^{\frac{n - 3}2}dr
+= (1 - \tau^2)^{\frac{n - 1}2}\int_0^1 (1 - w^2)^{\frac{n - 3}2}\,\tfrac wr\,dw .
+$$
+
+As $w \le r$, the last integral is at most its value for $\tau = 0$, where $w = r$ and the probability is 1. Finally
+$1 - z \le e^{-z}$.
+
+**(d)** Integrate the gradient's derivative along the step:
+
+$$
+g_0\cdot\delta - g\cdot\delta - \delta\cdot H\delta
+= \int_0^1 \delta\cdot\bigl(H(\theta_\star + s\delta) - H\bigr)\delta\,ds ,
+$$
+
+of size at most $\rho\|\delta\|^3 \int_0^1 s\,ds$.
+
+For the second line put $x = P\delta$. Then $g_0 = H\delta = Hx$, and $g_0\cdot\delta = x\cdot Hx$ as $Hx$ is in $S$.
+On $S$ every eigenvalue $\lambda$ of $H$ has $(\lambda - \mu)(L_S - \lambda) \ge 0$, so
+$x\cdot(H - \mu)(L_S - H)x \ge 0$, that is
+
+$$
+(\mu + L_S)\,x\cdot Hx \ge \|Hx\|^2 + \mu L_S\|x\|^2 \ge 2\sqrt{\mu L_S}\,\|Hx\|\,\|x\| ,
+$$
+
+where the last step is $r^2 + s^2 \ge 2rs$. Divide by $(\mu + L_S)\,\|Hx\|\,\|\delta\|$. ∎
+
+## Tight
+
+- (a) The losses of the proof.
+- (b) Complement parts that are parallel, of either sign; in the orthogonal case parallel parts in $S$.
+- (c) The variance is exact. The tail is reached at $\tau = 0$ and for $n = 1$, and its power of $1 - \tau^2$ as
+  $\tau \to 1$.
+- (d) $\tfrac{\rho}{6}x^3$; $H = \operatorname{diag}(\mu, L_S)$ and $\delta$ in $S$ along $(\sqrt{L_S}, \sqrt\mu)$.
+
+## Needed
+
+- (a) A bound of the curvature. A step along $-g_B$: Adam's first is along $-\operatorname{sign}(g_B)$, which has a
+  slope on A though $g_A$ and $g_B$ are orthogonal.
+- (b) Control of the complement: $x = (1, 3)$ and $y = (-1, 3)$ have ${\cos_S} = -1$ but $\cos = 0.8$, the other sign.
+  $Qx$ and $Qy$ orthogonal: the same. An orthogonal projector: $[1, 1; 0, 0]$.
+- (c) A uniform direction: $Qy$ along $Qx$; along one of $n$ axes. Independence: $y = x$, both uniform.
+- (d) First line: the slope $g$, $-x$; a Lipschitz Hessian, $|x|^{5/2}$, on the whole segment, $\max(0, x - 1)^3$.
+- (d) Second line: $\mu > 0$, $\operatorname{diag}(1, -2)$; no leak, $[1, 1; 1, 1]$; a flat complement,
+  $\operatorname{diag}(1, 100)$; $g = 0$, $-x + \tfrac12x^2$; a quadratic, $\tfrac12x^2 - x^3$.
+
+## Note
+
+Let two gradients of constant magnitude be opposed on $k$ of $d$ coordinates and independent elsewhere. Their cosine
+is $-k / d$ up to chance of about $d^{-1/2}$: a conflict on fewer than $\sqrt d$ coordinates cannot be seen in it.
 """
 
 import numpy as np

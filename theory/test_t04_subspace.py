@@ -1,67 +1,156 @@
 r"""T4. Localisation of damage in a subspace (C8; for sets of coordinates C3, C4, C5).
 
-Setting. theta* is A's checkpoint, delta all that later training added; L is A's loss, g and H are its gradient and
-Hessian at theta*; D = L(theta* + delta) - L(theta*) is the damage and D2 = delta.H delta / 2 its second-order part. S
-is a subspace of k < d dimensions, P the orthogonal projector onto it, Q = I - P; p = ||P delta||, q = ||Q delta||; leak
-= ||P H Q|| and h_perp = ||Q H Q||, spectral norms. If H >= 0, ||x||_H = sqrt(x.H x). For a set M of coordinates, x_M is
-x with the others set to zero, H_MN the block of rows M and columns N. Eigenvalues l_1 >= l_2 >= ... are sorted.
+*In words:* the part of the update inside a subspace does all the second-order damage but for two things: how far the
+curvature couples the subspace to its complement, and how curved the complement is.
 
-Statement.
-(a) |D2 - (P delta).H(P delta) / 2| <= tail := leak p q + h_perp q^2 / 2. If the Hessian of L is rho-Lipschitz on the
-    segment from theta* to theta* + delta, |D - (P delta).H(P delta) / 2| <= ||g|| ||delta|| + tail + rho/6 ||delta||^3.
-(b) If H >= 0, then (a - c)^2 <= D2 <= (a + c)^2 with a = ||P delta||_H / sqrt 2, c = ||Q delta||_H / sqrt 2.
-(c) Best S for the worst delta: ||H - P H P||, which is the largest |delta.H delta - (P delta).H(P delta)| over unit
-    vectors delta, is at least the (k + 1)-th largest |eigenvalue| of H for every S that is fixed before delta is known.
-    S spanned by eigenvectors of the k largest |eigenvalues| attains it.
-(d) Best S for an ensemble of deltas with second moment Sigma = E delta delta^T. The Euclidean tail E ||Q delta||^2 is
-    at least sum_{j > k} l_j(Sigma), attained by the top k eigenvectors of Sigma (PCA). If H > 0, let Pi be the
-    H-orthogonal projector onto S. Then D2 = ||Pi delta||_H^2 / 2 + ||delta - Pi delta||_H^2 / 2, without a cross term,
-    and the damage tail E ||delta - Pi delta||_H^2 / 2 is at least sum_{j > k} l_j(H Sigma) / 2, attained by S =
-    H^(-1/2) span(v_1, ..., v_k), v_j the eigenvectors of H^(1/2) Sigma H^(1/2).
-(e) Routes. delta changes the coordinates R_B only; A reads R_A; I = R_A n R_B, N = R_B \ R_A. Then |D2 - delta_I.H
-    delta_I / 2| <= ||H_IN|| ||delta_I|| ||delta_N|| + ||H_NN|| ||delta_N||^2 / 2, which is 0 if H vanishes outside R_A
-    x R_A, as it does if L does not depend on other coordinates near theta*.
-(f) Best set of coordinates. If H = diag(h) >= 0, then over sets M of k coordinates |D2 - delta_M.H delta_M / 2| is
-    smallest, and half the sum of the d - k least h_i delta_i^2, for the k largest h_i delta_i^2. For H >= 0 in general,
-    finding the M of k coordinates with the largest delta_M.H delta_M is NP-hard.
+## Setting
 
-Proof. (a) With x = P delta and y = Q delta, delta.H delta = x.Hx + 2 x.Hy + y.Hy; |x.Hy| = |x.(PHQ)y| <= leak p q, and
-|y.Hy| <= h_perp q^2. By Taylor's formula D - g.delta - D2 = int_0^1 (1 - s) delta.(Hessian at theta* + s delta, less H)
-delta ds, of size at most rho ||delta||^3 int_0^1 (1 - s) s ds = rho/6 ||delta||^3; and |g.delta| <= ||g|| ||delta||.
-(b) ||.||_H obeys the triangle inequality, as (x, y) -> x.Hy is an inner product but for vectors of length zero; so
-delta = P delta + Q delta has an H-norm between | ||P delta||_H - ||Q delta||_H | and their sum. Square and halve.
-(c) A symmetric matrix X has ||X|| = max |u.Xu| over unit vectors u, whence the first claim. Eckart, Young and Mirsky:
-||H - X|| >= the (k + 1)-th singular value of H for every X of rank at most k. PHP is such an X, and the singular values
-of a symmetric matrix are its |eigenvalues|. If S is spanned by eigenvectors, H - PHP has the remaining eigenvalues.
-(d) E ||Q delta||^2 = tr(Q Sigma). Ky Fan: for a symmetric X and orthonormal u_1, ..., u_{d-k}, sum_i u_i.X u_i is at
-least the sum of the d - k least eigenvalues of X, and equal to it for their eigenvectors. Take a basis of the
-complement of S. For H, put y = H^(1/2) delta: ||delta||_H = ||y||, and Pi = H^(-1/2) P' H^(1/2), where P' is the
-orthogonal projector onto S' = H^(1/2) S. So D2 = ||y||^2 / 2 is split by Pythagoras, the damage tail is half the
-Euclidean tail of y outside S', and E y y^T = H^(1/2) Sigma H^(1/2), which has the eigenvalues of H Sigma because it is
-similar to it.
-(e) is (a) among the coordinates R_B: in there delta_I is P delta, delta_N is Q delta, and the blocks are PHQ and QHQ.
-Neither I x N nor N x N meets R_A x R_A.
-(f) For diagonal H the error is sum_{i not in M} h_i delta_i^2 / 2, of terms that are not negative. For the other claim
-take a graph on d vertices with adjacency matrix W, H = W + d I, which is positive as the rows of W sum to less than d,
-and delta = (1, ..., 1): delta_M.H delta_M = 2 (edges within M) + d k. Its largest value tells whether the graph has k
-vertices that are all joined: the clique problem. ∎
+$\theta_\star$ is A's checkpoint and $\delta$ all that later training added. $L$ is A's loss, $g$ its gradient at
+$\theta_\star$, $H(\theta)$ its Hessian at $\theta$ and $H = H(\theta_\star)$. The damage is
+$D = L(\theta_\star + \delta) - L(\theta_\star)$, and $D_2 = \tfrac12\,\delta\cdot H\delta$ is its second-order part.
 
-Tight. (a) H = [1, leak; leak, h] and S the first axis, with a slope eps along delta and rho/6 ||x||^3, whose Hessian is
-exactly rho-Lipschitz: every term at once. (b) H = [1, 1; 1, 1], delta = (x, +-y). (c), (d), (f): the sets named attain
-it. (e) the matrix of (a), and any H in the rows of coordinates outside R_B.
+$S$ is a subspace of $k < d$ dimensions, $P$ the orthogonal projector onto it, $Q = I - P$, $p = \|P\delta\|$ and
+$q = \|Q\delta\|$. In spectral norms, $\text{leak} = \|PHQ\|$ and $h_\perp = \|QHQ\|$. If $H \succeq 0$,
+$\|x\|_H = \sqrt{x\cdot Hx}$. For a set $M$ of coordinates, $x_M$ is $x$ with the others set to zero, and $H_{MN}$ the
+block of rows $M$ and columns $N$. Eigenvalues $\lambda_1 \ge \lambda_2 \ge \dots$ are sorted.
 
-Needed. (a) The leak: at leak = 0.9, h = 1, delta = (1, 0.1) the error is 0.095, without it 0.005 would be claimed. The
-complement's curvature: H = I, delta outside S. The slope: L = x. A Lipschitz Hessian: |x|^(5/2); on the whole segment:
-max(0, x - 1)^3. (b) H >= 0: [1, +-3; +-3, 1]. (c) Sizes, not signed order: diag(1, -5). S fixed first: span(delta) has
-no error at delta, whatever H is; "damage is low-dimensional" says something only about deltas that S was not chosen by,
-and about (d)'s ensembles only. (d) PCA is not best for damage: Sigma = diag(100, 1), H = diag(0.001, 1). The
-H-orthogonal projector: with P and Q, H = [1, .9; .9, 1] and delta = (1, -1) leave a cross term. H > 0: for H = diag(1,
--1) S near (1, 1) has a tail as negative as wished. (e) Few and disjoint coordinates do not localise damage, if H_IN or
-H_NN is not small. (f) A diagonal H: two coordinates that work together beat the larger one. H >= 0: errors of both
-signs cancel.
+## Statement
 
-Note. P depends on the units of the parameters: rescaling them changes p, q and which S is best for (c) and PCA. The
-split of D2 by Pi in (d), and which S is best for it, do not change.
+**(a)** With $\text{tail} := \text{leak}\,pq + \tfrac12h_\perp q^2$,
+
+$$
+\bigl|D_2 - \tfrac12\,P\delta\cdot HP\delta\bigr| \le \text{tail} .
+$$
+
+If the Hessian of $L$ is $\rho$-Lipschitz on the segment from $\theta_\star$ to $\theta_\star + \delta$,
+
+$$
+\bigl|D - \tfrac12\,P\delta\cdot HP\delta\bigr| \le \|g\|\,\|\delta\| + \text{tail} + \tfrac{\rho}{6}\|\delta\|^3 .
+$$
+
+**(b)** If $H \succeq 0$, then $(a - c)^2 \le D_2 \le (a + c)^2$ with $a = \|P\delta\|_H / \sqrt2$ and
+$c = \|Q\delta\|_H / \sqrt2$.
+
+**(c)** *Best $S$ for the worst $\delta$.* The largest $|\delta\cdot H\delta - P\delta\cdot HP\delta|$ over unit
+vectors $\delta$ is $\|H - PHP\|$. For every $S$ that is fixed before $\delta$ is known it is at least the
+$(k + 1)$-th largest $|\text{eigenvalue}|$ of $H$. $S$ spanned by eigenvectors of the $k$ largest
+$|\text{eigenvalues}|$ attains it.
+
+**(d)** *Best $S$ for an ensemble of $\delta$s* with second moment $\Sigma = \mathbb E\,\delta\delta^{\mathsf T}$. The
+Euclidean tail is bounded from below,
+
+$$
+\mathbb E\,\|Q\delta\|^2 \ge \sum_{j > k}\lambda_j(\Sigma) ,
+$$
+
+attained by the top $k$ eigenvectors of $\Sigma$ (PCA). If $H \succ 0$, let $\Pi$ be the $H$-orthogonal projector onto
+$S$. Then
+
+$$
+D_2 = \tfrac12\|\Pi\delta\|_H^2 + \tfrac12\|\delta - \Pi\delta\|_H^2 ,
+$$
+
+without a cross term, and the damage tail is bounded from below,
+
+$$
+\tfrac12\,\mathbb E\,\|\delta - \Pi\delta\|_H^2 \ge \tfrac12\sum_{j > k}\lambda_j(H\Sigma) ,
+$$
+
+attained by $S = H^{-1/2}\operatorname{span}(v_1, \dots, v_k)$, $v_j$ the eigenvectors of $H^{1/2}\Sigma H^{1/2}$.
+
+**(e)** *Routes.* $\delta$ changes the coordinates $R_B$ only; A reads $R_A$; $I = R_A \cap R_B$,
+$N = R_B \setminus R_A$. Then
+
+$$
+\bigl|D_2 - \tfrac12\,\delta_I\cdot H\delta_I\bigr|
+\le \|H_{IN}\|\,\|\delta_I\|\,\|\delta_N\| + \tfrac12\|H_{NN}\|\,\|\delta_N\|^2 ,
+$$
+
+which is 0 if $H$ vanishes outside $R_A \times R_A$, as it does if $L$ does not depend on other coordinates near
+$\theta_\star$.
+
+**(f)** *Best set of coordinates.* If $H = \operatorname{diag}(h) \succeq 0$, then over sets $M$ of $k$ coordinates
+$|D_2 - \tfrac12\,\delta_M\cdot H\delta_M|$ is smallest, and half the sum of the $d - k$ least $h_i\delta_i^2$, for
+the $k$ largest $h_i\delta_i^2$. For $H \succeq 0$ in general, finding the $M$ of $k$ coordinates with the largest
+$\delta_M\cdot H\delta_M$ is NP-hard.
+
+## Proof
+
+**(a)** With $x = P\delta$ and $y = Q\delta$,
+
+$$
+\delta\cdot H\delta = x\cdot Hx + 2\,x\cdot Hy + y\cdot Hy ,
+$$
+
+where $|x\cdot Hy| = |x\cdot(PHQ)y| \le \text{leak}\,pq$ and $|y\cdot Hy| \le h_\perp q^2$. By Taylor's formula
+
+$$
+D - g\cdot\delta - D_2 = \int_0^1 (1 - s)\,\delta\cdot\bigl(H(\theta_\star + s\delta) - H\bigr)\delta\,ds ,
+$$
+
+of size at most $\rho\|\delta\|^3 \int_0^1 (1 - s)\,s\,ds = \tfrac{\rho}{6}\|\delta\|^3$; and
+$|g\cdot\delta| \le \|g\|\,\|\delta\|$.
+
+**(b)** $\|\cdot\|_H$ obeys the triangle inequality, as $(x, y) \mapsto x\cdot Hy$ is an inner product but for vectors
+of length zero. So $\delta = P\delta + Q\delta$ has an $H$-norm between $\bigl|\|P\delta\|_H - \|Q\delta\|_H\bigr|$
+and $\|P\delta\|_H + \|Q\delta\|_H$. Square and halve.
+
+**(c)** A symmetric matrix $X$ has $\|X\| = \max|u\cdot Xu|$ over unit vectors $u$, whence the first claim. Eckart,
+Young and Mirsky: $\|H - X\|$ is at least the $(k + 1)$-th singular value of $H$ for every $X$ of rank at most $k$.
+$PHP$ is such an $X$, and the singular values of a symmetric matrix are its $|\text{eigenvalues}|$. If $S$ is spanned
+by eigenvectors, $H - PHP$ has the remaining eigenvalues.
+
+**(d)** $\mathbb E\,\|Q\delta\|^2 = \operatorname{tr}(Q\Sigma)$. Ky Fan: for a symmetric $X$ and orthonormal
+$u_1, \dots, u_{d-k}$, $\sum_i u_i\cdot Xu_i$ is at least the sum of the $d - k$ least eigenvalues of $X$, and equal
+to it for their eigenvectors. Take $X = \Sigma$ and a basis of the complement of $S$.
+
+For $H$, change the ruler: put $y = H^{1/2}\delta$. Then $\|\delta\|_H = \|y\|$, and $\Pi = H^{-1/2}P'H^{1/2}$, where
+$P'$ is the orthogonal projector onto $S' = H^{1/2}S$. So $D_2 = \tfrac12\|y\|^2$ is split by Pythagoras, and the
+damage tail is half the Euclidean tail of $y$ outside $S'$. The second moment of $y$ is
+$\mathbb E\,yy^{\mathsf T} = H^{1/2}\Sigma H^{1/2}$, which has the eigenvalues of $H\Sigma$ because it is similar to
+it.
+
+**(e)** is (a) among the coordinates $R_B$: in there $\delta_I$ is $P\delta$, $\delta_N$ is $Q\delta$, and the blocks
+are $PHQ$ and $QHQ$. Neither $I \times N$ nor $N \times N$ meets $R_A \times R_A$.
+
+**(f)** For diagonal $H$ the error is $\tfrac12\sum_{i \notin M} h_i\delta_i^2$, of terms that are not negative. For
+the other claim take a graph on $d$ vertices with adjacency matrix $W$, $H = W + dI$, which is positive as the rows of
+$W$ sum to less than $d$, and $\delta = (1, \dots, 1)$:
+
+$$
+\delta_M\cdot H\delta_M = 2\,(\text{edges within } M) + dk .
+$$
+
+Its largest value tells whether the graph has $k$ vertices that are all joined: the clique problem. ∎
+
+## Tight
+
+- (a) $H = [1, \text{leak}; \text{leak}, h]$ and $S$ the first axis, with a slope $\varepsilon$ along $\delta$ and
+  $\tfrac{\rho}{6}\|x\|^3$, whose Hessian is exactly $\rho$-Lipschitz: every term at once.
+- (b) $H = [1, 1; 1, 1]$, $\delta = (x, \pm y)$.
+- (c), (d), (f) The sets named attain it.
+- (e) The matrix of (a), and any $H$ in the rows of coordinates outside $R_B$.
+
+## Needed
+
+- (a) The leak: at $\text{leak} = 0.9$, $h = 1$, $\delta = (1, 0.1)$ the error is 0.095, without it 0.005 would be
+  claimed. The complement's curvature: $H = I$, $\delta$ outside $S$. The slope: $L = x$. A Lipschitz Hessian:
+  $|x|^{5/2}$; on the whole segment: $\max(0, x - 1)^3$.
+- (b) $H \succeq 0$: $[1, \pm3; \pm3, 1]$.
+- (c) Sizes, not signed order: $\operatorname{diag}(1, -5)$. $S$ fixed first: $\operatorname{span}(\delta)$ has no
+  error at $\delta$, whatever $H$ is. "Damage is low-dimensional" says something only about $\delta$s that $S$ was not
+  chosen by, and about (d)'s ensembles only.
+- (d) PCA is not best for damage: $\Sigma = \operatorname{diag}(100, 1)$, $H = \operatorname{diag}(0.001, 1)$. The
+  $H$-orthogonal projector: with $P$ and $Q$, $H = [1, 0.9; 0.9, 1]$ and $\delta = (1, -1)$ leave a cross term.
+  $H \succ 0$: for $H = \operatorname{diag}(1, -1)$, $S$ near $(1, 1)$ has a tail as negative as wished.
+- (e) Few and disjoint coordinates do not localise damage, if $H_{IN}$ or $H_{NN}$ is not small.
+- (f) A diagonal $H$: two coordinates that work together beat the larger one. $H \succeq 0$: errors of both signs
+  cancel.
+
+## Note
+
+$P$ depends on the units of the parameters: rescaling them changes $p$, $q$ and which $S$ is best for (c) and PCA. The
+split of $D_2$ by $\Pi$ in (d), and which $S$ is best for it, do not change.
 """
 
 from itertools import combinations

@@ -1,64 +1,171 @@
-r"""T5, continued (C9). The size of the leak, noise, the loss, and a refresh without a subspace: (e) to (h).
+r"""T5, continued. The size of the leak, noise, the loss, and a refresh without a subspace (C9).
 
-Setting. theta* is A's checkpoint, delta all that later training added; L is A's loss, g and H are its gradient and
-Hessian at theta*. The refresh is theta_{t+1} = theta_t - alpha grad L(theta_t) from theta_0 = theta* + delta; e_t =
-theta_t - theta*. S is a subspace, P the orthogonal projector onto it, Q = I - P; p_t = ||P e_t||, q_t = ||Q e_t||. On
-S, mu <= H <= L_S: mu ||x||^2 <= x.Hx <= L_S ||x||^2. leak = ||P H Q||, h_perp = ||Q H Q||, spectral norms. E is a mean
-over noise, rms(x) = sqrt(E ||x||^2).
+*In words:* the leak is nothing only for a subspace that the Hessian maps into itself; noise in the gradient adds a
+floor of its own; and what happens to the error happens to the loss.
 
-Assumptions. (f) and (g): 0 < alpha <= 2 / (mu + L_S), mu > 0, and the Hessian of L is rho-Lipschitz on the segments
-from theta* to all theta_s that are met. (h): the gradient of L is l-Lipschitz. More is said where it is needed.
+Here are (e) to (h). (a) to (d) and (i) are in [the first part](test_t05_refresh.py).
 
-Statement.
-(e) The leak is 0 if and only if H S lies in S; and if 0 < alpha <= 2 / (mu + L_S), only then the paper's p_t <= (1 -
-    alpha mu)^t p_0 is true of a quadratic with g = 0 for all delta. If the largest principal angle between S and an
-    H-invariant subspace of equal dimension is phi, leak <= (l_max - l_min) min(1/2, sin phi), l_max and l_min the
-    extreme eigenvalues of H. If H >= 0, leak^2 <= ||P H P|| h_perp.
-(f) Noise. Let theta_{t+1} = theta_t - alpha (grad L(theta_t) + xi_t), where given theta_0, ..., theta_t the noise xi_t
-    has mean 0 and E ||P xi_t||^2 <= v. With p_t = rms(P e_t), q_t = rms(Q e_t) and m_t = sqrt(E ||e_t||^4),
-    p_{t+1}^2 <= ((1 - alpha mu) p_t + alpha leak q_t + alpha ||P g|| + alpha rho/2 m_t)^2 + alpha^2 v. Put r = (1 -
-    alpha mu)^t and n^2 = alpha v / (mu (2 - alpha mu)) (1 - r^2). If q_s <= q and m_s <= m for all s < t,
-    p_t <= r p_0 + (1 - r)/mu (leak q + ||P g|| + rho/2 m) + n. For a quadratic with leak = 0 and P g = 0, p_t^2 <= r^2
-    p_0^2 + n^2.
-(g) Loss. If p_t <= P and q_t <= R (numbers that T5(b) gives), and E^2 = P^2 + R^2, then L(theta_t) - L(theta*) <= ||g||
-    E + L_S P^2 / 2 + leak P R + h_perp R^2 / 2 + rho/6 E^3. For a quadratic with g = 0 and delta = sum_i c_i v_i in the
-    eigenvectors of H, L(theta_0) - L(theta_t) = sum_i lambda_i c_i^2 (1 - (1 - alpha lambda_i)^(2t)) / 2, at any alpha.
-    If leak = 0 and alpha H <= 2, this is at least (1 - (1 - alpha mu)^(2t)) (P delta).H(P delta) / 2.
-(h) No subspace. Let G_t = L(theta_t) - inf L, and ||grad L(theta_s)||^2 / 2 >= mu G_s for all s < t, mu > 0. If 0 <
-    alpha < 2/l, G_t <= (1 - 2 alpha mu (1 - alpha l/2))^t G_0. If alpha <= 1/l, G_t <= (1 - alpha mu)^t G_0.
+## Setting
 
-Proof. (e) If x is in S, Hx is in S if and only if Q H x = 0; and Q H P is the transpose of P H Q. For a quadratic with
-g = 0, P e_{t+1} = P (I - alpha H) P e_t - alpha P H Q e_t, and on S the eigenvalues of I - alpha H lie between 1 -
-alpha L_S >= -(1 - alpha mu) and 1 - alpha mu: the paper's form, if leak = 0. Else take delta in the complement of S
-with P H delta != 0: p_0 = 0, but p_1 = alpha ||P H delta|| > 0. As P Q = 0, a multiple of I may be subtracted from H,
-so that ||H|| = (l_max - l_min)/2 =: w; so leak <= w. Let P' project onto the invariant subspace. P H Q = P P' H P' Q +
-P (I - P') H (I - P') Q, and ||P' Q|| = ||P (I - P')|| = sin phi as the dimensions are equal; so leak <= 2 w sin phi.
-For H >= 0, |x.Hy|^2 <= x.Hx y.Hy (Cauchy and Schwarz); take x in S and y in the complement.
-(f) grad L(theta_t) = g + H e_t + r with ||r|| <= int_0^1 rho s ||e_t||^2 ds. So P e_{t+1} = x - alpha P xi_t, where x,
-known at t, has norm at most (1 - alpha mu) ||P e_t|| + alpha leak ||Q e_t|| + alpha ||P g|| + alpha rho/2 ||e_t||^2. As
-E x.P xi_t = 0, p_{t+1}^2 = rms(x)^2 + alpha^2 E ||P xi_t||^2; rms obeys the triangle inequality (Minkowski). For the
-second claim let a_0 = p_0, b_0 = 0, a_{s+1} = (1 - alpha mu) a_s + alpha c with the constant c, b_{s+1}^2 = (1 - alpha
-mu)^2 b_s^2 + alpha^2 v: geometric sums, whose ends are the terms of the claim, b_t = n. If p_s <= a_s + b_s, then
-p_{s+1}^2 <= (a_{s+1} + (1 - alpha mu) b_s)^2 + alpha^2 v <= (a_{s+1} + b_{s+1})^2, as (1 - alpha mu) b_s <= b_{s+1}. In
-the last case the first claim is p_{t+1}^2 <= (1 - alpha mu)^2 p_t^2 + alpha^2 v: another geometric sum.
-(g) L(theta_t) - L(theta*) <= g.e + e.He/2 + rho/6 ||e||^3 (Taylor's formula), e.He <= L_S p^2 + 2 leak p q + h_perp
-q^2, and all of it grows with p and q. For a quadratic c_i becomes (1 - alpha lambda_i)^t c_i. If leak = 0, there are
-eigenvectors in S and in its complement only. In S, lambda_i > 0 and |1 - alpha lambda_i| <= 1 - alpha mu. Elsewhere |1
-- alpha lambda_i| is at most 1 if lambda_i >= 0, and more if not: the term is not negative either way.
-(h) For an l-Lipschitz gradient L(x - alpha grad) <= L(x) - alpha (1 - alpha l/2) ||grad||^2, as the slope of L on the
-way is at most that at x plus l times the distance gone. So G_{t+1} <= G_t - 2 alpha (1 - alpha l/2) mu G_t. The last
-claim: 1 - alpha l/2 >= 1/2. ∎
+$\theta_\star$ is A's checkpoint and $\delta$ all that later training added. $L$ is A's loss, $g$ and $H$ are its
+gradient and Hessian at $\theta_\star$. The refresh is $\theta_{t+1} = \theta_t - \alpha\nabla L(\theta_t)$ from
+$\theta_0 = \theta_\star + \delta$; $e_t = \theta_t - \theta_\star$.
 
-Tight. (e) Lines in the plane: at 45 degrees, at small angles, and H of rank one. (f) One step: H = [mu, -leak; -leak,
-h] with a slope and rho/6 Re(w (x + iy)^3), w such that all pull one way, and noise +-xi. A slope alone, noise alone:
-the second claim. H = mu P: the last. (g) H = [L_S, leak; leak, h], a slope along e and rho/6 ||x||^3. Exact. H = mu P.
-(h) l x^2 / 2 for all t and alpha; for mu < l a slope that one step of 1/l follows to a ledge above the minimum.
+$S$ is a subspace, $P$ the orthogonal projector onto it, $Q = I - P$, $p_t = \|Pe_t\|$ and $q_t = \|Qe_t\|$. On $S$,
+$\mu \preceq H \preceq L_S$: $\mu\|x\|^2 \le x\cdot Hx \le L_S\|x\|^2$. In spectral norms, $\text{leak} = \|PHQ\|$ and
+$h_\perp = \|QHQ\|$. $\mathbb E$ is a mean over noise, and $\operatorname{rms}(x) = \sqrt{\mathbb E\,\|x\|^2}$.
 
-Needed. (e) Equal dimension: the plane holds every line. H >= 0: [1, -.3; -.3, 0]. (f) Mean 0 given the past, not only
-on average: the same sign for ever. v for every step. The mean of ||e||^4: rare large noise. In the last form leak = 0,
-P g = 0 and a quadratic: without any noise they fail. (g) Each term. leak = 0: H = [1, -1; -1, 1], delta = (1, 1). alpha
-H <= 2: diag(1, 10), alpha = 1/2. (h) A gradient that dominates: the top of a hill stays where it is. alpha: diag(1, .1)
-from (1, 0). A Lipschitz gradient: |x|^(3/2).
+## Assumptions
+
+- (f) and (g): $0 < \alpha \le 2 / (\mu + L_S)$, $\mu > 0$, and the Hessian of $L$ is $\rho$-Lipschitz on the segments
+  from $\theta_\star$ to all $\theta_s$ that are met.
+- (h): the gradient of $L$ is $l$-Lipschitz.
+
+More is said where it is needed.
+
+## Statement
+
+**(e)** *The leak* is 0 if and only if $HS$ lies in $S$. If $0 < \alpha \le 2 / (\mu + L_S)$, only then the paper's
+$p_t \le (1 - \alpha\mu)^tp_0$ is true of a quadratic with $g = 0$ for all $\delta$. If the largest principal angle
+between $S$ and an $H$-invariant subspace of equal dimension is $\phi$,
+
+$$
+\text{leak} \le (\lambda_{\max} - \lambda_{\min})\,\min(\tfrac12, \sin\phi) ,
+$$
+
+$\lambda_{\max}$ and $\lambda_{\min}$ the extreme eigenvalues of $H$. If $H \succeq 0$,
+$\text{leak}^2 \le \|PHP\|\,h_\perp$.
+
+**(f)** *Noise.* Let $\theta_{t+1} = \theta_t - \alpha(\nabla L(\theta_t) + \xi_t)$, where given
+$\theta_0, \dots, \theta_t$ the noise $\xi_t$ has mean 0 and $\mathbb E\,\|P\xi_t\|^2 \le v$. With
+$p_t = \operatorname{rms}(Pe_t)$, $q_t = \operatorname{rms}(Qe_t)$ and $m_t = \sqrt{\mathbb E\,\|e_t\|^4}$,
+
+$$
+p_{t+1}^2
+\le \Bigl((1 - \alpha\mu)p_t + \alpha\,\text{leak}\,q_t + \alpha\|Pg\| + \tfrac{\alpha\rho}2m_t\Bigr)^2 + \alpha^2v .
+$$
+
+Put $r = (1 - \alpha\mu)^t$ and $n^2 = \dfrac{\alpha v}{\mu(2 - \alpha\mu)}(1 - r^2)$. If $q_s \le q$ and $m_s \le m$
+for all $s < t$,
+
+$$
+p_t \le rp_0 + \frac{1 - r}\mu\Bigl(\text{leak}\,q + \|Pg\| + \tfrac{\rho}{2}m\Bigr) + n .
+$$
+
+For a quadratic with $\text{leak} = 0$ and $Pg = 0$, $p_t^2 \le r^2p_0^2 + n^2$.
+
+**(g)** *Loss.* If $p_t \le \bar p$ and $q_t \le \bar q$ (numbers that T5(b) gives), and
+$\bar e^2 = \bar p^2 + \bar q^2$, then
+
+$$
+L(\theta_t) - L(\theta_\star)
+\le \|g\|\bar e + \tfrac12L_S\bar p^2 + \text{leak}\,\bar p\bar q + \tfrac12h_\perp\bar q^2 + \tfrac{\rho}{6}\bar e^3 .
+$$
+
+For a quadratic with $g = 0$ and $\delta = \sum_i c_iv_i$ in the eigenvectors of $H$, at any $\alpha$,
+
+$$
+L(\theta_0) - L(\theta_t) = \tfrac12\sum_i \lambda_ic_i^2\bigl(1 - (1 - \alpha\lambda_i)^{2t}\bigr) .
+$$
+
+If $\text{leak} = 0$ and $\alpha H \preceq 2$, this is at least
+$\tfrac12\bigl(1 - (1 - \alpha\mu)^{2t}\bigr)\,P\delta\cdot HP\delta$.
+
+**(h)** *No subspace.* Let $G_t = L(\theta_t) - \inf L$, and $\tfrac12\|\nabla L(\theta_s)\|^2 \ge \mu G_s$ for all
+$s < t$, $\mu > 0$. If $0 < \alpha < 2 / l$,
+
+$$
+G_t \le \bigl(1 - 2\alpha\mu(1 - \tfrac12\alpha l)\bigr)^t\,G_0 .
+$$
+
+If $\alpha \le 1 / l$, $G_t \le (1 - \alpha\mu)^tG_0$.
+
+## Proof
+
+**(e)** If $x$ is in $S$, $Hx$ is in $S$ if and only if $QHx = 0$; and $QHP$ is the transpose of $PHQ$. For a
+quadratic with $g = 0$,
+
+$$
+Pe_{t+1} = P(I - \alpha H)Pe_t - \alpha PHQe_t ,
+$$
+
+and on $S$ the eigenvalues of $I - \alpha H$ lie between $1 - \alpha L_S \ge -(1 - \alpha\mu)$ and $1 - \alpha\mu$:
+the paper's form, if $\text{leak} = 0$. Else take $\delta$ in the complement of $S$ with $PH\delta \ne 0$: $p_0 = 0$,
+but $p_1 = \alpha\|PH\delta\| > 0$.
+
+As $PQ = 0$, a multiple of $I$ may be subtracted from $H$, so that
+$\|H\| = \tfrac12(\lambda_{\max} - \lambda_{\min}) =: w$; so $\text{leak} \le w$. Let $P'$ project onto the invariant
+subspace. It commutes with $H$, so
+
+$$
+PHQ = PP'\,H\,P'Q + P(I - P')\,H\,(I - P')Q ,
+$$
+
+and $\|P'Q\| = \|P(I - P')\| = \sin\phi$ as the dimensions are equal; so $\text{leak} \le 2w\sin\phi$. For
+$H \succeq 0$, $|x\cdot Hy|^2 \le (x\cdot Hx)(y\cdot Hy)$ (Cauchy and Schwarz); take $x$ in $S$ and $y$ in the
+complement.
+
+**(f)** $\nabla L(\theta_t) = g + He_t + r$ with $\|r\| \le \int_0^1 \rho s\|e_t\|^2\,ds$. So
+$Pe_{t+1} = x - \alpha P\xi_t$, where $x$, known at $t$, has norm at most
+
+$$
+(1 - \alpha\mu)\|Pe_t\| + \alpha\,\text{leak}\,\|Qe_t\| + \alpha\|Pg\| + \tfrac{\alpha\rho}2\|e_t\|^2 .
+$$
+
+As $\mathbb E\,x\cdot P\xi_t = 0$, $p_{t+1}^2 = \operatorname{rms}(x)^2 + \alpha^2\,\mathbb E\,\|P\xi_t\|^2$; and
+$\operatorname{rms}$ obeys the triangle inequality (Minkowski).
+
+For the second claim let $c = \text{leak}\,q + \|Pg\| + \tfrac{\rho}{2}m$, $a_0 = p_0$, $b_0 = 0$ and
+
+$$
+a_{s+1} = (1 - \alpha\mu)a_s + \alpha c , \qquad b_{s+1}^2 = (1 - \alpha\mu)^2b_s^2 + \alpha^2v :
+$$
+
+geometric sums, whose ends are the terms of the claim, $b_t = n$. If $p_s \le a_s + b_s$, then
+
+$$
+p_{s+1}^2 \le \bigl(a_{s+1} + (1 - \alpha\mu)b_s\bigr)^2 + \alpha^2v \le (a_{s+1} + b_{s+1})^2 ,
+$$
+
+as $(1 - \alpha\mu)b_s \le b_{s+1}$. In the last case the first claim is
+$p_{t+1}^2 \le (1 - \alpha\mu)^2p_t^2 + \alpha^2v$: another geometric sum.
+
+**(g)** With $e = e_t$, $L(\theta_t) - L(\theta_\star) \le g\cdot e + \tfrac12\,e\cdot He + \tfrac{\rho}{6}\|e\|^3$
+(Taylor's formula), $e\cdot He \le L_Sp_t^2 + 2\,\text{leak}\,p_tq_t + h_\perp q_t^2$, and all of it grows with $p_t$
+and $q_t$. For a quadratic $c_i$ becomes $(1 - \alpha\lambda_i)^tc_i$. If $\text{leak} = 0$, the eigenvectors can be
+chosen in $S$ and in its complement only. In $S$, $\lambda_i > 0$ and $|1 - \alpha\lambda_i| \le 1 - \alpha\mu$.
+Elsewhere $|1 - \alpha\lambda_i|$ is at most 1 if $\lambda_i \ge 0$, and more if not: the term is not negative either
+way.
+
+**(h)** For an $l$-Lipschitz gradient
+
+$$
+L(x - \alpha\nabla L(x)) \le L(x) - \alpha(1 - \tfrac12\alpha l)\,\|\nabla L(x)\|^2 ,
+$$
+
+as the slope of $L$ on the way is at most that at $x$ plus $l$ times the distance gone. So
+$G_{t+1} \le G_t - 2\alpha(1 - \tfrac12\alpha l)\mu G_t$. The last claim: $1 - \tfrac12\alpha l \ge \tfrac12$. ∎
+
+## Tight
+
+- (e) Lines in the plane: at 45 degrees, at small angles, and $H$ of rank one.
+- (f) One step: $H = [\mu, -\text{leak}; -\text{leak}, h]$ with a slope and
+  $\tfrac{\rho}{6}\operatorname{Re}\bigl(w(x + iy)^3\bigr)$, $w$ such that all pull one way, and noise $\pm\xi$. A
+  slope alone, noise alone: the second claim. $H = \mu P$: the last.
+- (g) $H = [L_S, \text{leak}; \text{leak}, h]$, a slope along $e$ and $\tfrac{\rho}{6}\|x\|^3$. The second line is
+  exact; for the third, $H = \mu P$.
+- (h) $\tfrac l2x^2$ for all $t$ and $\alpha$; for $\mu < l$ a slope that one step of $1 / l$ follows to a ledge above
+  the minimum.
+
+## Needed
+
+- (e) Equal dimension: the plane holds every line. $H \succeq 0$: $[1, -0.3; -0.3, 0]$.
+- (f) Mean 0 given the past, not only on average: the same sign for ever. $v$ for every step. The mean of $\|e\|^4$:
+  rare large noise. In the last form $\text{leak} = 0$, $Pg = 0$ and a quadratic: without any noise they fail.
+- (g) Each term. $\text{leak} = 0$: $H = [1, -1; -1, 1]$, $\delta = (1, 1)$. $\alpha H \preceq 2$:
+  $\operatorname{diag}(1, 10)$, $\alpha = \tfrac12$.
+- (h) A gradient that dominates: the top of a hill stays where it is. $\alpha$: $\operatorname{diag}(1, 0.1)$ from
+  $(1, 0)$. A Lipschitz gradient: $|x|^{3/2}$.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,63 +1,160 @@
-r"""T5. Contraction by a refresh (C9). (a) to (d) and (i); the leak, noise and the loss are in test_t05_noise.py.
+r"""T5. Contraction by a refresh (C9).
 
-Setting. theta* is A's checkpoint, delta all that later training added, theta_0 = theta* + delta. L is A's loss, g and H
-are its gradient and Hessian at theta*. The refresh is theta_{t+1} = theta_t - alpha grad L(theta_t); e_t = theta_t -
-theta*, so that e_0 = delta. S is a subspace, P the orthogonal projector onto it, Q = I - P; p_t = ||P e_t||, q_t = ||Q
-e_t||. On S, mu <= H <= L_S: mu ||x||^2 <= x.Hx <= L_S ||x||^2. leak = ||P H Q||, the spectral norm. nu is the
-largest |1 - alpha lambda| over the eigenvalues lambda of H compressed to the complement of S.
+*In words:* a refresh shrinks the error inside a sharp subspace at the rate of its least curvature, down to a floor
+that is set by what leaks in from outside, by the slope at A's checkpoint and by the drift of the curvature.
 
-Assumptions. 0 < alpha <= 2 / (mu + L_S), where mu + L_S > 0; in (c) mu > 0. The Hessian of L is rho-Lipschitz on a
-convex region that holds theta* and, in (a), theta_t, in (c) and (d) all theta_s for s < t. More where it is needed.
+Here are (a) to (d) and (i). (e) to (h), on the size of the leak, noise and the loss, are in
+[the second part](test_t05_noise.py).
 
-Statement.
-(a) One step: p_{t+1} <= (1 - alpha mu) p_t + alpha leak q_t + alpha ||P g|| + alpha rho/2 ||e_t||^2. Instead of leak
-    q_t and rho/2 ||e_t||^2 one may take ||P H Q e_t|| and ||P (grad L(theta_t) - g - H e_t)||.
-(b) Comparison. From P_0 = p_0 and Q_0 = q_0 let
-    P_{t+1} = (1 - alpha mu) P_t + alpha leak Q_t + alpha ||P g|| + alpha rho/2 (P_t^2 + Q_t^2),
-    Q_{t+1} = nu Q_t + alpha leak P_t + alpha ||Q g|| + alpha rho/2 (P_t^2 + Q_t^2).
-    If the region holds the balls around theta* whose squared radii are P_s^2 + Q_s^2 for s < t, then p_t <= P_t and
-    q_t <= Q_t: nothing need be known of the path in advance.
-(c) Closed form. Let f(m, c) = (1 - alpha m)^t p_0 + (1 - (1 - alpha m)^t) c/m.
-    If q_s <= q and ||e_s|| <= R for all s < t, then p_t <= f(mu, leak q + ||P g|| + rho/2 R^2).
-    If L is convex, g = 0, and alpha <= 2/l for a Lipschitz constant l of the gradient, ||delta|| may be taken for both.
-    If q_s <= q for all s < t, c = leak q + ||P g|| + rho/2 q^2, m = mu - rho/2 p_0 > 0 and c <= m p_0, then p_t <= f(m,
-    c): the drift of the curvature slows the rate instead.
-(d) Relative leakage. If leak q_s + ||P g|| + rho/2 ||e_s||^2 <= kappa p_s for all s < t, then p_t <= (1 - alpha (mu -
-    kappa))^t p_0: a contraction if kappa < mu. It ends when p_s comes down to the floor, the left side over kappa.
-(i) Averaged Hessian. Let H_t = int_0^1 Hessian(theta* + s e_t) ds. If for every s < t mu <= H_s <= L_S on S, ||P H_s
-    Q|| <= leak, and nu bounds |1 - alpha lambda| for H_s, then (a) to (d) hold with rho = 0: no remainder is left. It
-    is enough that (1 - alpha mu) p_s >= ||P (I - alpha H_s) P e_s||, leak q_s >= ||P H_s Q e_s||, nu q_s >= ||Q (I -
-    alpha H_s) Q e_s||, and back p_s >= ||Q H_s P e_s|| for leak P_t in the second line of (b): no condition on alpha.
+## Setting
 
-Proof. (a) grad L(theta_t) = g + H e_t + r with ||r|| <= int_0^1 rho s ||e_t||^2 ds = rho/2 ||e_t||^2. So P e_{t+1} = P
-(I - alpha H) P e_t - alpha P H Q e_t - alpha P g - alpha P r. On S, I - alpha H has eigenvalues from 1 - alpha L_S to 1
-- alpha mu, of size at most 1 - alpha mu as alpha L_S - 1 <= 1 - alpha mu by the step condition.
-(b) Likewise q_{t+1} <= nu q_t + alpha leak p_t + alpha ||Q g|| + alpha rho/2 (p_t^2 + q_t^2), as ||Q H P|| = ||P H Q||.
-Both right sides grow with p_t and with q_t; so if p_t <= P_t and q_t <= Q_t, the same is true of t + 1, as theta_t lies
-in the ball of the region.
-(c) (a) says p_{s+1} <= (1 - alpha mu) p_s + alpha c with a constant c, and 0 <= 1 - alpha mu < 1; iterated, with the
-sum of alpha (1 - alpha mu)^s over s < t, this is f(mu, c). Convex: as g = 0, e_{s+1} = (I - alpha H_s) e_s with H_s of
-(i), 0 <= H_s <= l; so ||e_s|| never grows. Last: while p_s <= p_0, ||e_s||^2 = p_s^2 + q_s^2 <= p_0 p_s + q^2, and (a)
-gives p_{s+1} <= (1 - alpha m) p_s + alpha c, which is at most p_0 as c <= m p_0. By induction this holds for all s < t.
-(d) Put the assumption into (a), and iterate.
-(i) grad L(theta_t) = g + H_t e_t, exactly: integrate the gradient's derivative along the segment. So the proofs of (a)
-to (d) go through with H_t for H and r = 0, and use of H_t only what it does to P e_t and to Q e_t. ∎
+$\theta_\star$ is A's checkpoint, $\delta$ all that later training added, $\theta_0 = \theta_\star + \delta$. $L$ is
+A's loss, $g$ and $H$ are its gradient and Hessian at $\theta_\star$. The refresh is
+$\theta_{t+1} = \theta_t - \alpha\nabla L(\theta_t)$. Its error is $e_t = \theta_t - \theta_\star$, so that
+$e_0 = \delta$.
 
-Tight. (a) H = [mu, -leak; -leak, h], g = (-a, -b), less rho/6 Re(w (x + iy)^3) with |w| = 1: its Hessian has norm rho
-|x + iy|, and w can be chosen such that its gradient at delta lies along S: all terms at once; (b) and both forms of (c)
-in one step, q with w along the complement. (b) for all t if rho = 0. (c) A slope, for all t; a stationary point of the
-loss of (a), where p_t stays at the floor. (d) An eigenvector of H. (i) mu x^2 / 2 - rho/6 x^3; and in space, with leak
-= 0 but back > 0.
+$S$ is a subspace, $P$ the orthogonal projector onto it, $Q = I - P$. Inside and outside the error has the lengths
+$p_t = \|Pe_t\|$ and $q_t = \|Qe_t\|$. On $S$, $\mu \preceq H \preceq L_S$: $\mu\|x\|^2 \le x\cdot Hx \le L_S\|x\|^2$.
+$\text{leak} = \|PHQ\|$, the spectral norm. $\nu$ is the largest $|1 - \alpha\lambda|$ over the eigenvalues $\lambda$
+of $H$ compressed to the complement of $S$.
 
-Needed. (a) The leak: H = [1, -.5; -.5, 1], delta = (0, 1), alpha = 1/2. The slope: x^2/2 + x/10, delta = 0. rho: x^2/2
-- x^3/6; on the whole segment: x^2/2 - max(0, x - 1)^3. The step: H = diag(1, 10), alpha = 0.19 > 2/11. mu: a flat L has
-no mu but 0. (b) Balls in the region: as (a). nu, the leak back and ||Q g||: they make q grow. (c) q and R of the whole
-path: H = [1, -.3; -.3, 0] from (1, 0) starts with q = 0, but p_200 = 245. The same H breaks the convex form, as do a
-slope and alpha > 2/l. c <= m p_0: x^2/2 - 0.6 x - x^3/6 from 0 has no minimum. (d) All s < t: x^2/2 - x/10 from 1. (i)
-The average: with the Hessian at theta* x^2/2 - x^3/6 contracts by less, with that at theta_t x^2/2 + x^3/6 does.
+## Assumptions
 
-Note. A fixed preconditioner C > 0, theta_{t+1} = theta_t - alpha C grad L(theta_t), is the refresh above for the
-parameters C^(-1/2) theta: H becomes C^(1/2) H C^(1/2), and S, P and the norms are those of the new parameters.
+- $0 < \alpha \le 2 / (\mu + L_S)$, where $\mu + L_S > 0$; in (c) $\mu > 0$.
+- The Hessian of $L$ is $\rho$-Lipschitz on a convex region that holds $\theta_\star$ and, in (a), $\theta_t$, in (c)
+  and (d) all $\theta_s$ for $s < t$.
+
+More is said where it is needed.
+
+## Statement
+
+**(a)** *One step.*
+
+$$
+p_{t+1} \le (1 - \alpha\mu)\,p_t + \alpha\bigl(\text{leak}\,q_t + \|Pg\| + \tfrac{\rho}{2}\|e_t\|^2\bigr) .
+$$
+
+Instead of $\text{leak}\,q_t$ and $\tfrac{\rho}{2}\|e_t\|^2$ one may take $\|PHQe_t\|$ and
+$\|P(\nabla L(\theta_t) - g - He_t)\|$.
+
+**(b)** *Comparison.* From $\bar p_0 = p_0$ and $\bar q_0 = q_0$ let
+
+$$
+\begin{aligned}
+\bar p_{t+1} &= (1 - \alpha\mu)\,\bar p_t
+  + \alpha\bigl(\text{leak}\,\bar q_t + \|Pg\| + \tfrac{\rho}{2}(\bar p_t^2 + \bar q_t^2)\bigr), \\
+\bar q_{t+1} &= \nu\,\bar q_t
+  + \alpha\bigl(\text{leak}\,\bar p_t + \|Qg\| + \tfrac{\rho}{2}(\bar p_t^2 + \bar q_t^2)\bigr) .
+\end{aligned}
+$$
+
+If the region holds the balls around $\theta_\star$ whose squared radii are $\bar p_s^2 + \bar q_s^2$ for $s < t$,
+then $p_t \le \bar p_t$ and $q_t \le \bar q_t$: nothing need be known of the path in advance.
+
+**(c)** *Closed form.* Let
+
+$$
+f(m, c) = (1 - \alpha m)^t\,p_0 + \bigl(1 - (1 - \alpha m)^t\bigr)\frac cm .
+$$
+
+If $q_s \le q$ and $\|e_s\| \le R$ for all $s < t$, then
+$p_t \le f\bigl(\mu,\ \text{leak}\,q + \|Pg\| + \tfrac{\rho}{2}R^2\bigr)$.
+
+If $L$ is convex, $g = 0$, and $\alpha \le 2 / l$ for a Lipschitz constant $l$ of the gradient, $\|\delta\|$ may be
+taken for both $q$ and $R$.
+
+If $q_s \le q$ for all $s < t$, $c = \text{leak}\,q + \|Pg\| + \tfrac{\rho}{2}q^2$, $m = \mu - \tfrac{\rho}{2}p_0 > 0$
+and $c \le mp_0$, then $p_t \le f(m, c)$: the drift of the curvature slows the rate instead.
+
+**(d)** *Relative leakage.* If $\text{leak}\,q_s + \|Pg\| + \tfrac{\rho}{2}\|e_s\|^2 \le \kappa p_s$ for all $s < t$,
+then
+
+$$
+p_t \le \bigl(1 - \alpha(\mu - \kappa)\bigr)^t\,p_0 :
+$$
+
+a contraction if $\kappa < \mu$. It ends when $p_s$ comes down to the floor, the left side over $\kappa$.
+
+**(i)** *Averaged Hessian.* Let $H_t = \int_0^1 \nabla^2L(\theta_\star + se_t)\,ds$. If for every $s < t$,
+$\mu \preceq H_s \preceq L_S$ on $S$, $\|PH_sQ\| \le \text{leak}$, and $\nu$ bounds $|1 - \alpha\lambda|$ for $H_s$,
+then (a) to (d) hold with $\rho = 0$: no remainder is left. It is enough that
+
+$$
+\begin{aligned}
+(1 - \alpha\mu)\,p_s &\ge \|P(I - \alpha H_s)Pe_s\|, & \text{leak}\,q_s &\ge \|PH_sQe_s\|, \\
+\nu\,q_s &\ge \|Q(I - \alpha H_s)Qe_s\|, & \text{back}\,p_s &\ge \|QH_sPe_s\|,
+\end{aligned}
+$$
+
+with $\text{back}\,\bar p_t$ for $\text{leak}\,\bar p_t$ in the second line of (b): no condition on $\alpha$.
+
+## Proof
+
+**(a)** The gradient at $\theta_t$ is $\nabla L(\theta_t) = g + He_t + r$ with
+$\|r\| \le \int_0^1 \rho s\|e_t\|^2\,ds = \tfrac{\rho}{2}\|e_t\|^2$. So the error inside $S$ becomes
+
+$$
+Pe_{t+1} = P(I - \alpha H)Pe_t - \alpha PHQe_t - \alpha Pg - \alpha Pr .
+$$
+
+On $S$, $I - \alpha H$ has eigenvalues from $1 - \alpha L_S$ to $1 - \alpha\mu$. They are of size at most
+$1 - \alpha\mu$, as $\alpha L_S - 1 \le 1 - \alpha\mu$ by the step condition.
+
+**(b)** Likewise, as $\|QHP\| = \|PHQ\|$,
+
+$$
+q_{t+1} \le \nu q_t + \alpha\bigl(\text{leak}\,p_t + \|Qg\| + \tfrac{\rho}{2}(p_t^2 + q_t^2)\bigr) .
+$$
+
+Both right sides grow with $p_t$ and with $q_t$. So if $p_t \le \bar p_t$ and $q_t \le \bar q_t$, the same is true of
+$t + 1$, as $\theta_t$ lies in the ball of the region.
+
+**(c)** (a) says $p_{s+1} \le (1 - \alpha\mu)p_s + \alpha c$ with a constant $c$, and $0 \le 1 - \alpha\mu < 1$.
+Iterated, with the sum of $\alpha(1 - \alpha\mu)^s$ over $s < t$, this is $f(\mu, c)$.
+
+*Convex:* as $g = 0$, $e_{s+1} = (I - \alpha H_s)e_s$ with $H_s$ of (i), $0 \preceq H_s \preceq l$; so $\|e_s\|$ never
+grows.
+
+*Last:* while $p_s \le p_0$, $\|e_s\|^2 = p_s^2 + q_s^2 \le p_0p_s + q^2$. So (a) gives
+$p_{s+1} \le (1 - \alpha m)p_s + \alpha c$, which is at most $p_0$ as $c \le mp_0$. By induction this holds for all
+$s < t$.
+
+**(d)** Put the assumption into (a), and iterate.
+
+**(i)** $\nabla L(\theta_t) = g + H_te_t$, exactly: integrate the gradient's derivative along the segment. So the
+proofs of (a) to (d) go through with $H_t$ for $H$ and $r = 0$, and use of $H_t$ only what it does to $Pe_t$ and to
+$Qe_t$. ∎
+
+## Tight
+
+- (a) $H = [\mu, -\text{leak}; -\text{leak}, h]$, $g = (-a, -b)$, less
+  $\tfrac{\rho}{6}\operatorname{Re}\bigl(w(x + iy)^3\bigr)$ with $|w| = 1$. The Hessian of that cubic has norm
+  $\rho\,|x + iy|$, and $w$ can be chosen such that its gradient at $\delta$ lies along $S$: all terms at once. So do
+  (b) and both forms of (c) in one step, $q$ with $w$ along the complement.
+- (b) For all $t$ if $\rho = 0$.
+- (c) A slope, for all $t$; a stationary point of the loss of (a), where $p_t$ stays at the floor.
+- (d) An eigenvector of $H$.
+- (i) $\tfrac\mu2x^2 - \tfrac{\rho}{6}x^3$; and in space, with $\text{leak} = 0$ but $\text{back} > 0$.
+
+## Needed
+
+- (a) The leak: $H = [1, -0.5; -0.5, 1]$, $\delta = (0, 1)$, $\alpha = \tfrac12$. The slope:
+  $\tfrac12x^2 + \tfrac1{10}x$, $\delta = 0$. $\rho$: $\tfrac12x^2 - \tfrac16x^3$; on the whole segment:
+  $\tfrac12x^2 - \max(0, x - 1)^3$. The step: $H = \operatorname{diag}(1, 10)$, $\alpha = 0.19 > \tfrac2{11}$. $\mu$:
+  a flat $L$ has no $\mu$ but 0.
+- (b) Balls in the region: as (a). $\nu$, the leak back and $\|Qg\|$: they make $q$ grow.
+- (c) $q$ and $R$ of the whole path: $H = [1, -0.3; -0.3, 0]$ from $(1, 0)$ starts with $q = 0$, but $p_{200} = 245$.
+  The same $H$ breaks the convex form, as do a slope and $\alpha > 2 / l$. $c \le mp_0$:
+  $\tfrac12x^2 - 0.6x - \tfrac16x^3$ from 0 has no minimum.
+- (d) All $s < t$: $\tfrac12x^2 - \tfrac1{10}x$ from 1.
+- (i) The average: with the Hessian at $\theta_\star$ $\tfrac12x^2 - \tfrac16x^3$ contracts by less, with that at
+  $\theta_t$ $\tfrac12x^2 + \tfrac16x^3$ does.
+
+## Note
+
+A fixed preconditioner $C \succ 0$, $\theta_{t+1} = \theta_t - \alpha C\nabla L(\theta_t)$, is the refresh above for
+the parameters $C^{-1/2}\theta$: $H$ becomes $C^{1/2}HC^{1/2}$, and $S$, $P$ and the norms are those of the new
+parameters.
 """
 
 from collections.abc import Callable

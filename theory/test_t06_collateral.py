@@ -1,54 +1,136 @@
 r"""T6. What a refresh of A does to another domain C, and why a short one beats a full one (C10).
 
-Setting. Domain A is refreshed from theta_0 by t steps of gradient descent with step size alpha on L_A: theta_t =
-theta_0 + u. Gained is L_A(theta_0) - L_A(theta_t), the change of C is L_C(theta_t) - L_C(theta_0), selectivity is
-gained / |change of C|. g_C and H_C are gradient and Hessian of L_C at theta_0; g_0 is A's gradient there. S, P and Q =
-I - P are a subspace, the orthogonal projector onto it and its complement's. C may be the domain B that did the damage.
+*In words:* what a refresh gains bounds how far it moves, and so what it may cost another domain. To undo all of the
+damage is more than is best for both. That a refresh spares other domains is an assumption about them, and follows
+from nothing that A does.
 
-Assumptions. (a) L_A is smooth: its gradient is L-Lipschitz, and 0 < alpha < 2/L. No convexity. (b) The Hessian of L_C
-is rho-Lipschitz on the segment from theta_0 to theta_t; u is any displacement. (c) That of (b), and L_A - L_A(theta*) =
-e.He/2 with HS in S, mu <= H <= L_S on S, u in S (H vanishes on the complement, or Q delta = 0), 0 < alpha <= 1/L_S. (d)
-Along one direction L_A and L_B are quadratics of curvatures h_A, h_B > 0, B is stationary at theta_0, and p is the
-length of the displacement that A suffered; alpha h_A < 1 for the number of steps. (e) L_A depends on P theta only, L_C
-is quadratic, and to each step's gradient noise xi with Q xi = xi is added, of mean 0 and covariance Sigma given the
-past.
+## Setting
 
-Statement.
-(a) ||u||^2 <= t alpha / (1 - alpha L/2) gained.
-(b) |change of C| <= ||Pg_C|| ||Pu|| + ||Qg_C|| ||Qu|| + ||PH_CP|| ||Pu||^2/2 + ||PH_CQ|| ||Pu|| ||Qu|| + ||QH_CQ||
-    ||Qu||^2/2 + rho/6 ||u||^3.
-(c) Gained >= mu/2 ||u||^2, |g_0.u|/2 <= gained <= |g_0.u|, and selectivity is at least 1 / (||Pg_C|| sqrt(2/(mu
-    gained)) + ||PH_CP||/mu + rho/6 (2/mu)^(3/2) sqrt(gained)). As t alpha goes to 0 it goes to ||g_0|| / (||g_C||
-    |cos(g_0, g_C)|).
-(d) Undoing the share s of the displacement changes -(L_A + L_B) by p^2/2 (h_A (2s - s^2) - h_B s^2): for the better iff
-    0 < s < 2h_A/(h_A + h_B), best at s = h_A/(h_A + h_B), with p^2/2 h_A^2/(h_A + h_B); gradient descent is there after
-    ln(h_B/(h_A + h_B)) / ln(1 - alpha h_A) steps.
-(e) The noise adds alpha^2/2 t tr(H_C Sigma) to the expected change of C, exactly.
+Domain A is refreshed from $\theta_0$ by $t$ steps of gradient descent with step size $\alpha$ on $L_A$:
+$\theta_t = \theta_0 + u$.
 
-Proof. (a) L_A(x - alpha grad) <= L_A(x) - alpha (1 - alpha L/2) ||grad||^2 for a smooth L_A. Summed over the steps,
-gained >= alpha (1 - alpha L/2) sum ||grad_s||^2, and ||u||^2 = alpha^2 ||sum grad_s||^2 <= alpha^2 t sum ||grad_s||^2.
-(b) By Taylor's formula |change of C - g_C.u - u.H_C u/2| <= rho/6 ||u||^3. Split u into Pu + Qu, and use the norms.
-(c) In the eigenvectors of H on S, with c_i the coordinates of delta and x_i = (1 - alpha lambda_i)^t in [0, 1], gained
-is the sum of lambda_i c_i^2 (1 - x_i^2)/2, ||u||^2 that of c_i^2 (1 - x_i)^2, and -g_0.u that of lambda_i c_i^2 (1 -
-x_i). As (1 - x)^2 <= 1 - x^2 and 1 - x <= 1 - x^2 <= 2 (1 - x), the first lines follow. (b) with Qu = 0 bounds |change
-of C| from ||u|| <= sqrt(2 gained/mu); divide. To first order u = -t alpha g_0.
-(d) A's loss goes from h_A p^2/2 to h_A (1 - s)^2 p^2/2, B's rises by h_B s^2 p^2/2: a parabola in s. After t steps 1 -
-s = (1 - alpha h_A)^t.
-(e) As the gradient of L_A lies in S and does not change with Q theta, the noise adds n = -alpha times the sum of the xi
-to the u without it. So the change of C grows by (g_C + H_C u).n + n.H_C n/2, where u is fixed, E n = 0, and E n n^T =
-alpha^2 t Sigma, as noises of different steps are uncorrelated. ∎
+- *Gained* is $G = L_A(\theta_0) - L_A(\theta_t)$.
+- The *change* of C is $\Delta_C = L_C(\theta_t) - L_C(\theta_0)$.
+- *Selectivity* is $G / |\Delta_C|$.
 
-Tight. (a) One direction, one step. (b) One direction inside S, one outside, all signs alike. (c) L_A = mu x^2/2
-refreshed for ever, with L_C linear, purely quadratic or purely cubic. (d), (e) exact.
+$g_C$ and $H_C$ are gradient and Hessian of $L_C$ at $\theta_0$; $g_0$ is A's gradient there. $S$, $P$ and $Q = I - P$
+are a subspace, the orthogonal projector onto it and its complement's. C may be the domain B that did the damage.
 
-Needed. (a) alpha < 2/L: (x^2 + y^2/10)/2 from (0, 1) with alpha = 3 (L = 1) moves by 0.3 while the bound is negative.
-A Lipschitz gradient: |x|^(3/2). (b) Each term. A Lipschitz Hessian: |x|^(5/2); on the whole segment: max(0, x - 1)^3.
-(c) alpha <= 1/L_S: x^2/2 with alpha = 1.5 and one step gains 0.375, less than ||u||^2/2 = 1.125. A quadratic: x^2/2 -
-x^3/6 from 1. u in S: L_A = (x^2 + y^2)/2 from (1, 1), C steep along y only, and S along x. (b), (c) "Limited
-collateral" is an assumption about C, not a consequence of contraction: L_A = x^2/2, L_C = -10 x, delta = 1: a full
-refresh gains 0.5 and costs 10. (d) B stationary: a slope of B moves the best share. Full refreshes can be bad: h_A = 1,
-h_B = 3 recovers 0.5 and costs 1.5. (e) L_A of P theta only: else it pulls the noise back. C quadratic: y^4. Mean 0:
-noise that leans one way drifts by alpha t, not sqrt(t).
+## Assumptions
+
+- (a) $L_A$ is smooth: its gradient is $L$-Lipschitz, and $0 < \alpha < 2 / L$. No convexity.
+- (b) The Hessian of $L_C$ is $\rho$-Lipschitz on the segment from $\theta_0$ to $\theta_t$; $u$ is any displacement.
+- (c) That of (b), and $L_A - L_A(\theta_\star) = \tfrac12\,e\cdot He$ with $HS$ in $S$, $\mu \preceq H \preceq L_S$
+  on $S$, $\mu > 0$, $u$ in $S$ ($H$ vanishes on the complement, or $Q\delta = 0$), $0 < \alpha \le 1 / L_S$.
+- (d) Along one direction $L_A$ and $L_B$ are quadratics of curvatures $h_A, h_B > 0$, B is stationary at $\theta_0$,
+  and $p$ is the length of the displacement that A suffered; $\alpha h_A < 1$ for the number of steps.
+- (e) $L_A$ depends on $P\theta$ only, $L_C$ is quadratic, and to each step's gradient noise $\xi$ with $Q\xi = \xi$
+  is added, of mean 0 and covariance $\Sigma$ given the past.
+
+## Statement
+
+**(a)** A refresh goes no further than its gain allows:
+
+$$
+\|u\|^2 \le \frac{t\,\alpha}{1 - \tfrac12\alpha L}\,G .
+$$
+
+**(b)** What that may cost C:
+
+$$
+\begin{aligned}
+|\Delta_C| \le{}& \|Pg_C\|\,\|Pu\| + \|Qg_C\|\,\|Qu\| + \tfrac12\|PH_CP\|\,\|Pu\|^2 \\
+&+ \|PH_CQ\|\,\|Pu\|\,\|Qu\| + \tfrac12\|QH_CQ\|\,\|Qu\|^2 + \tfrac{\rho}{6}\|u\|^3 .
+\end{aligned}
+$$
+
+**(c)** $G \ge \tfrac\mu2\|u\|^2$, $\tfrac12|g_0\cdot u| \le G \le |g_0\cdot u|$, and
+
+$$
+\frac G{|\Delta_C|} \ge
+\frac1{\|Pg_C\|\sqrt{\tfrac2{\mu G}} + \tfrac1\mu\|PH_CP\| + \tfrac{\rho}{6}\bigl(\tfrac2\mu\bigr)^{3/2}\sqrt G} .
+$$
+
+As $t\alpha$ goes to 0 selectivity goes to $\|g_0\| / \bigl(\|g_C\|\,|\cos(g_0, g_C)|\bigr)$.
+
+**(d)** Undoing the share $s$ of the displacement changes $-(L_A + L_B)$ by
+
+$$
+\tfrac12p^2\bigl(h_A(2s - s^2) - h_Bs^2\bigr) :
+$$
+
+for the better iff $0 < s < 2h_A / (h_A + h_B)$, best at $s = h_A / (h_A + h_B)$, with
+$\tfrac12p^2h_A^2 / (h_A + h_B)$. Gradient descent is there after
+
+$$
+t = \ln\frac{h_B}{h_A + h_B} \Big/ \ln(1 - \alpha h_A)
+$$
+
+steps.
+
+**(e)** The noise adds $\tfrac12\alpha^2t\operatorname{tr}(H_C\Sigma)$ to the expected change of C, exactly.
+
+## Proof
+
+**(a)** For a smooth $L_A$
+
+$$
+L_A(x - \alpha\nabla L_A) \le L_A(x) - \alpha(1 - \tfrac12\alpha L)\|\nabla L_A\|^2 .
+$$
+
+With $\nabla_s$ the gradient of step $s$, summed over the steps,
+
+$$
+G \ge \alpha(1 - \tfrac12\alpha L)\sum_s\|\nabla_s\|^2 , \qquad
+\|u\|^2 = \alpha^2\Bigl\|\sum_s\nabla_s\Bigr\|^2 \le \alpha^2t\sum_s\|\nabla_s\|^2 .
+$$
+
+**(b)** By Taylor's formula $|\Delta_C - g_C\cdot u - \tfrac12\,u\cdot H_Cu| \le \tfrac{\rho}{6}\|u\|^3$. Split $u$
+into $Pu + Qu$, and use the norms.
+
+**(c)** In the eigenvectors of $H$ on $S$, with $c_i$ the coordinates of $\delta$ and $x_i = (1 - \alpha\lambda_i)^t$
+in $[0, 1]$,
+
+$$
+\begin{aligned}
+G &= \tfrac12\sum_i\lambda_ic_i^2(1 - x_i^2), \\
+\|u\|^2 &= \sum_ic_i^2(1 - x_i)^2, \\
+-g_0\cdot u &= \sum_i\lambda_ic_i^2(1 - x_i) .
+\end{aligned}
+$$
+
+As $(1 - x)^2 \le 1 - x^2$ and $1 - x \le 1 - x^2 \le 2(1 - x)$, the first lines follow. (b) with $Qu = 0$ bounds
+$|\Delta_C|$ from $\|u\| \le \sqrt{2G / \mu}$; divide. To first order $u = -t\alpha g_0$.
+
+**(d)** A's loss goes from $\tfrac12h_Ap^2$ to $\tfrac12h_A(1 - s)^2p^2$, B's rises by $\tfrac12h_Bs^2p^2$: a parabola
+in $s$. After $t$ steps $1 - s = (1 - \alpha h_A)^t$.
+
+**(e)** As the gradient of $L_A$ lies in $S$ and does not change with $Q\theta$, the noise adds $n$, which is
+$-\alpha$ times the sum of the $\xi$, to the $u$ without it. So the change of C grows by
+$(g_C + H_Cu)\cdot n + \tfrac12\,n\cdot H_Cn$, where $u$ is fixed, $\mathbb E\,n = 0$, and
+$\mathbb E\,nn^{\mathsf T} = \alpha^2t\Sigma$, as noises of different steps are uncorrelated. ∎
+
+## Tight
+
+- (a) One direction, one step.
+- (b) One direction inside $S$, one outside, all signs alike.
+- (c) $L_A = \tfrac\mu2x^2$ refreshed for ever, with $L_C$ linear, purely quadratic or purely cubic.
+- (d), (e) Exact.
+
+## Needed
+
+- (a) $\alpha < 2 / L$: $\tfrac12(x^2 + \tfrac1{10}y^2)$ from $(0, 1)$ with $\alpha = 3$ ($L = 1$) moves by 0.3 while
+  the bound is negative. A Lipschitz gradient: $|x|^{3/2}$.
+- (b) Each term. A Lipschitz Hessian: $|x|^{5/2}$; on the whole segment: $\max(0, x - 1)^3$.
+- (c) $\alpha \le 1 / L_S$: $\tfrac12x^2$ with $\alpha = 1.5$ and one step gains 0.375, less than
+  $\tfrac12\|u\|^2 = 1.125$. A quadratic: $\tfrac12x^2 - \tfrac16x^3$ from 1. $u$ in $S$: $L_A = \tfrac12(x^2 + y^2)$
+  from $(1, 1)$, C steep along $y$ only, and $S$ along $x$.
+- (b), (c) "Limited collateral" is an assumption about C, not a consequence of contraction: $L_A = \tfrac12x^2$,
+  $L_C = -10x$, $\delta = 1$: a full refresh gains 0.5 and costs 10.
+- (d) B stationary: a slope of B moves the best share. Full refreshes can be bad: $h_A = 1$, $h_B = 3$ recovers 0.5
+  and costs 1.5.
+- (e) $L_A$ of $P\theta$ only: else it pulls the noise back. C quadratic: $y^4$. Mean 0: noise that leans one way
+  drifts by $\alpha t$, not $\sqrt t$.
 """
 
 from collections.abc import Callable

@@ -1,81 +1,195 @@
 r"""T7. Rollback of coordinates (C11).
 
-Setting. theta* is A's checkpoint, delta all that later training added, theta_0 = theta* + delta; L is A's loss, g and H
-are its gradient and Hessian at theta*, g0 and H0 those at theta_0. M is a set of k of the d coordinates, m is delta
-with the coordinates outside of M set to zero, n = delta - m. Rollback of M goes from theta_0 to theta_0 - m = theta* +
-n; it recovers R(M) = L(theta_0) - L(theta_0 - m). D = L(theta_0) - L(theta*) is the damage, K_ij = H_ij delta_i
-delta_j, and s_i = g_i delta_i + K_ii / 2 the score of a coordinate. If H >= 0, ||x||_H = sqrt(x.H x).
+*In words:* what undoing a set of coordinates recovers is not the damage that the set did: the curvature between what
+is undone and what stays decides, and can turn a repair into harm. A damped rollback never hurts, to second order.
 
-Assumptions. (a) and (c): the Hessian of L is rho-Lipschitz on the segment from theta_0 to theta_0 - m, and for the
-first line of (a) on the triangle of these and theta*. (b) and (d) to (f): L is quadratic.
+## Setting
 
-Statement.
-(a) |R - g.m - m.Hm / 2 - m.Hn| <= rho/6 (||m||^3 + 3 ||m|| ||n||^2). From theta_0: |R - g0.m + m.H0 m / 2| <= rho/6
-    ||m||^3, and |R - (g0 + grad L(theta_0 - m)).m / 2| <= rho/12 ||m||^3. For a quadratic these are 0, and R(M) +
-    R(M^c) = D + m.Hn: the recovered shares of damage are not additive.
-(b) When it helps. If g = 0 and H >= 0, R = (||delta||_H^2 - ||n||_H^2) / 2, so R >= 0 if and only if ||n||_H <=
-    ||delta||_H. Also ||m||_H (||m||_H / 2 - ||n||_H) <= R <= ||m||_H (||m||_H / 2 + ||n||_H): R >= 0 if ||m||_H >= 2
-    ||n||_H. If m.Hn >= 0, as for a block-diagonal H, R >= ||m||_H^2 / 2.
-(c) Damped rollback. Let a = g0.m, b = m.H0 m and the share u = 0 if a <= 0, min(1, a / b) if a, b > 0, 1 if a > 0 >= b.
-    Then L(theta_0) - L(theta_0 - u m) >= u a - u^2 b / 2 - rho/6 u^3 ||m||^3, and u a - u^2 b / 2 >= u a / 2 >= 0. So
-    for a quadratic it never hurts; it recovers a^2 / (2 b) if 0 < a <= b; and if a > 0 or b >= 0, no other share in [0,
-    1] recovers more.
-(d) Diagonal H: R(M) = sum_{i in M} s_i, so M of the k largest scores is best among sets of k. With a price lambda on
-    what another domain B loses, B stationary at theta_0 with diagonal curvature h^B, and A with g = 0 and curvature
-    h^A: R(M) - lambda (L_B(theta_0 - m) - L_B(theta_0)) is the sum over M of (h_i^A - lambda h_i^B) delta_i^2 / 2, and
-    is largest for M = {i: h_i^A > lambda h_i^B}.
-(e) Greedy. If s_i >= 0 and K_ij >= 0 for all i != j, then R is monotone and submodular with R({}) = 0, and adding k
-    times the coordinate that raises R most gives at least 1 - (1 - 1/k)^k > 1 - 1/e of the largest R over sets of k. If
-    g = 0, s_i >= 0 says H_ii >= 0 where delta_i != 0; H >= 0 is enough for it, but not needed.
-(f) Random control. Let M be uniform among sets of k of d >= 2 coordinates, p = k / d, T = sum_i K_ii, O = sum_{i != j}
-    K_ij. Then E R = p (g.delta + (T + O) / 2 + (d - k) / (d - 1) O / 2); if g = 0 and D > 0, E R / D = p (1 + (d - k) /
-    (d - 1) w) with w = O / (T + O): p for a diagonal H, 1 - (1 - p)^2 if all K_ij are equal. For a diagonal H the
-    variance of R is k (d - k) / (d - 1) times the (population) variance of the scores.
+$\theta_\star$ is A's checkpoint, $\delta$ all that later training added, $\theta_0 = \theta_\star + \delta$. $L$ is
+A's loss, $g$ and $H$ are its gradient and Hessian at $\theta_\star$, $g_0$ and $H_0$ those at $\theta_0$. $M$ is a
+set of $k$ of the $d$ coordinates, $m$ is $\delta$ with the coordinates outside of $M$ set to zero, $n = \delta - m$.
 
-Proof. (a) R = int_0^1 m.grad L(theta* + n + t m) dt, and grad L(theta* + x) = g + H x + r(x), where r(x) is the
-integral of (Hessian at theta* + t x, less H) x and so of size at most int_0^1 rho t ||x||^2 dt = rho/2 ||x||^2. The
-first terms integrate to g.m + m.Hn + m.Hm / 2. As m.n = 0, ||n + t m||^2 = ||n||^2 + t^2 ||m||^2, so the rest is at
-most ||m|| rho/2 (||n||^2 + ||m||^2 / 3). For the other two, f(t) = L(theta_0 - t m) has |f''(t) - f''(u)| <= rho |t -
-u| ||m||^3. By parts, f(1) - f(0) - f'(0) - f''(0) / 2 is the integral of (1 - t) (f''(t) - f''(0)) over [0, 1], where
-that of (1 - t) t is 1/6; and f(1) - f(0) - (f'(0) + f'(1)) / 2 is that of (1/2 - t) (f''(t) - f''(1/2)), where that of
-(1/2 - t)^2 is 1/12. For a quadratic, add up the first line for m and for n, and compare with D = g.delta + m.Hm / 2 +
-n.Hn / 2 + m.Hn.
-(b) With g = 0, L(theta* + x) - L(theta*) = ||x||_H^2 / 2; take x = delta and x = n. From (a), R = ||m||_H^2 / 2 + m.Hn;
-and |m.Hn| <= ||m||_H ||n||_H (Cauchy and Schwarz).
-(c) The first claim is (a) with the step -u m. If a, b > 0 then u b <= a, so u a - u^2 b / 2 >= u a / 2, with equality
-if u = a / b; if a > 0 >= b it is at least u a. As a function of x in [0, 1], x a - x^2 b / 2 has slope a - x b: for a,
-b > 0 it is largest at a / b, or at 1 if that is beyond; for a > 0 >= b it rises; for a <= 0 <= b it falls.
-(d) K_ij = 0 for i != j, and for the sum over i in M of s_i any set of the k largest is best. Going from theta_0 by -m
-changes B's loss by the sum over M of h_i^B delta_i^2 / 2, A recovers that of h_i^A delta_i^2 / 2.
-(e) From (a) and by symmetry, R(M) = sum_{i in M} s_i + the sum of K_ij over the pairs {i, j} that M meets. Adding i to
-M raises R by s_i + sum of K_ij over all j neither i nor in M. It is not negative (R is monotone), and can only fall as
-M grows (R is submodular). Let O be a best set, M_t the greedy set after t steps. Then R(O) <= R(M_t u O) <= R(M_t) +
-the sum over i in O of what i alone adds to M_t, <= R(M_t) + k (R(M_{t+1}) - R(M_t)). So the gap R(O) - R(M_t) shrinks
-by 1 - 1/k or more with every step, and after k steps it is at most (1 - 1/k)^k R(O). (Nemhauser, Wolsey and Fisher.)
-(f) i is in M with probability p; i and j are with probability p (k - 1) / (d - 1); i is and j is not with probability p
-(d - k) / (d - 1). So E m.Hm = p T + p (k - 1) / (d - 1) O and E m.Hn = p (d - k) / (d - 1) O; put these into (a). The
-ratio is E R by D = (T + O) / 2; if all K_ij are equal, w = (d - 1) / d. With c_i = 1 if i is in M, else 0, the variance
-of sum_i c_i s_i may be had from scores of mean 0: Var c_i = p (1 - p) and Cov(c_i, c_j) = -p (1 - p) / (d - 1), so it
-is p (1 - p) (1 + 1 / (d - 1)) sum_i s_i^2, as sum_{i != j} s_i s_j = -sum_i s_i^2. ∎
+Rollback of $M$ goes from $\theta_0$ to $\theta_0 - m = \theta_\star + n$. It recovers
+$R(M) = L(\theta_0) - L(\theta_0 - m)$. The damage is $D = L(\theta_0) - L(\theta_\star)$. With
+$K_{ij} = H_{ij}\delta_i\delta_j$, the score of a coordinate is $s_i = g_i\delta_i + \tfrac12K_{ii}$. If
+$H \succeq 0$, $\|x\|_H = \sqrt{x\cdot Hx}$.
 
-Tight. (a) rho/6 ||x||^3 with n = 0; and, to leading order as m/n -> 0, rho/2 x y^2 - rho/6 x^3 with m along x and n
-along y. rho/6 x^3 for the lines from theta_0. (b) H = [1, +-1; +-1, 1], both sides. (c) -a x + b x^2 / 2 + rho/6 x^3, m
-= -1. (d), (f): exact. (e) k coordinates v_t and k coordinates o_j, all K between v_t and o_j equal to (1 - 1/k)^(t - 1)
-/ k, and s = (1 - 1/k)^k for the o_j, 0 for the v_t: greedy takes all v_t and has 1 - (1 - 1/k)^k of what the o_j have.
+## Assumptions
 
-Needed. (a) A Lipschitz Hessian: |x|^(5/2). The cross term: H = [1, -c; -c, 1], delta = (1, 1): rollback of one
-coordinate takes the damage from 1 - c to 1/2; it hurts if c > 1/2, by a ratio without limit. The gradient: -x. ||n||:
-the second tight case of (a). Coordinates, or m.n = 0: x^3 at m = n. (b) H >= 0: diag(-1, 1). g = 0: -x + x^2 / 2. A
-quadratic: x^2 / 2 - x^3. The factor 2: H = [1, -1; -1, 1] at ||m||_H = 1.5 ||n||_H. m.Hn >= 0: the cross term. (c)
-Damping: full rollback hurts in the same case. a > 0 or b >= 0: a = -0.1, b = -1, where all of m recovers 0.4. rho: -x +
-x^2/2 + 5 x^3.
-(d) Magnitude is not the score: delta = (1, 0.5), h = (0.01, 1). A diagonal H: [1, c; c, 1]. B stationary: a slope of B.
-(e) K_ij >= 0: K = [1, -.9, 0; -.9, 1, 0; 0, 0, .02], k = 2: greedy takes the third first and ends below 0, the first
-two recover 0.1. s_i >= 0, thus g = 0 where H >= 0 only is known: s = (-1.4, -.5, -.5), K = 1 between the first and the
-others.
-(f) Uniform sets: the largest score taken always. Among the d coordinates counted: with coordinates that delta left
-alone among them the control is weaker, so draw it from those that changed. A quadratic: x^3 in each coordinate. Random
-rollback can hurt, too: E R / D = -4 for the cross term with c = 0.9.
+- (a) and (c): the Hessian of $L$ is $\rho$-Lipschitz on the segment from $\theta_0$ to $\theta_0 - m$, and for the
+  first line of (a) on the triangle of these and $\theta_\star$.
+- (b) and (d) to (f): $L$ is quadratic.
+
+## Statement
+
+**(a)** *The cross term.*
+
+$$
+\bigl|R - g\cdot m - \tfrac12\,m\cdot Hm - m\cdot Hn\bigr| \le \tfrac{\rho}{6}\bigl(\|m\|^3 + 3\|m\|\,\|n\|^2\bigr) .
+$$
+
+From $\theta_0$,
+
+$$
+\begin{aligned}
+\bigl|R - g_0\cdot m + \tfrac12\,m\cdot H_0m\bigr| &\le \tfrac{\rho}{6}\|m\|^3 , \\
+\bigl|R - \tfrac12(g_0 + \nabla L(\theta_0 - m))\cdot m\bigr| &\le \tfrac{\rho}{12}\|m\|^3 .
+\end{aligned}
+$$
+
+For a quadratic these are 0, and $R(M) + R(M^c) = D + m\cdot Hn$: the recovered shares of damage are not additive.
+
+**(b)** *When it helps.* If $g = 0$ and $H \succeq 0$, $R = \tfrac12(\|\delta\|_H^2 - \|n\|_H^2)$, so $R \ge 0$ if and
+only if $\|n\|_H \le \|\delta\|_H$. Also
+
+$$
+\|m\|_H\bigl(\tfrac12\|m\|_H - \|n\|_H\bigr) \le R \le \|m\|_H\bigl(\tfrac12\|m\|_H + \|n\|_H\bigr) :
+$$
+
+$R \ge 0$ if $\|m\|_H \ge 2\|n\|_H$. If $m\cdot Hn \ge 0$, as for a block-diagonal $H$, $R \ge \tfrac12\|m\|_H^2$.
+
+**(c)** *Damped rollback.* Let $a = g_0\cdot m$, $b = m\cdot H_0m$ and undo the share
+
+$$
+u = \begin{cases}
+0 & \text{if } a \le 0, \\
+\min(1, a / b) & \text{if } a, b > 0, \\
+1 & \text{if } a > 0 \ge b.
+\end{cases}
+$$
+
+Then
+
+$$
+L(\theta_0) - L(\theta_0 - um) \ge ua - \tfrac12u^2b - \tfrac{\rho}{6}u^3\|m\|^3 ,
+$$
+
+and $ua - \tfrac12u^2b \ge \tfrac12ua \ge 0$. So for a quadratic it never hurts. It recovers $a^2 / (2b)$ if
+$0 < a \le b$; and if $a > 0$ or $b \ge 0$, no other share in $[0, 1]$ recovers more.
+
+**(d)** *Diagonal $H$:* $R(M) = \sum_{i \in M}s_i$, so $M$ of the $k$ largest scores is best among sets of $k$. With a
+price $\lambda$ on what another domain B loses, B stationary at $\theta_0$ with diagonal curvature $h^B$, and A with
+$g = 0$ and curvature $h^A$:
+
+$$
+R(M) - \lambda\bigl(L_B(\theta_0 - m) - L_B(\theta_0)\bigr)
+= \tfrac12\sum_{i \in M}(h_i^A - \lambda h_i^B)\,\delta_i^2 ,
+$$
+
+largest for $M = \{i : h_i^A > \lambda h_i^B\}$.
+
+**(e)** *Greedy.* If $s_i \ge 0$ and $K_{ij} \ge 0$ for all $i \ne j$, then $R$ is monotone and submodular with
+$R(\emptyset) = 0$. Adding $k$ times the coordinate that raises $R$ most gives at least
+$1 - (1 - \tfrac1k)^k > 1 - \tfrac1e$ of the largest $R$ over sets of $k$. If $g = 0$, $s_i \ge 0$ says $H_{ii} \ge 0$
+where $\delta_i \ne 0$; $H \succeq 0$ is enough for it, but not needed.
+
+**(f)** *Random control.* Let $M$ be uniform among sets of $k$ of $d \ge 2$ coordinates, $p = k / d$,
+$T = \sum_iK_{ii}$, $O = \sum_{i \ne j}K_{ij}$. Then
+
+$$
+\mathbb E\,R = p\Bigl(g\cdot\delta + \frac{T + O}2 + \frac{d - k}{d - 1}\,\frac O2\Bigr) .
+$$
+
+If $g = 0$ and $D > 0$,
+
+$$
+\frac{\mathbb E\,R}D = p\Bigl(1 + \frac{d - k}{d - 1}\,w\Bigr) , \qquad w = \frac O{T + O} :
+$$
+
+$p$ for a diagonal $H$, $1 - (1 - p)^2$ if all $K_{ij}$ are equal. For a diagonal $H$ the variance of $R$ is
+$k(d - k) / (d - 1)$ times the (population) variance of the scores.
+
+## Proof
+
+**(a)** $R = \int_0^1 m\cdot\nabla L(\theta_\star + n + tm)\,dt$, and $\nabla L(\theta_\star + x) = g + Hx + r(x)$,
+where $r(x)$ is the integral of $(\nabla^2L(\theta_\star + tx) - H)\,x$ and so of size at most
+$\int_0^1 \rho t\|x\|^2\,dt = \tfrac{\rho}{2}\|x\|^2$. The first terms integrate to
+$g\cdot m + m\cdot Hn + \tfrac12\,m\cdot Hm$. As $m\cdot n = 0$, $\|n + tm\|^2 = \|n\|^2 + t^2\|m\|^2$, so the rest is
+at most $\tfrac{\rho}{2}\|m\|\,(\|n\|^2 + \tfrac13\|m\|^2)$.
+
+For the other two, $f(t) = L(\theta_0 - tm)$ has $|f''(t) - f''(u)| \le \rho\,|t - u|\,\|m\|^3$. By parts,
+
+$$
+\begin{aligned}
+f(1) - f(0) - f'(0) - \tfrac12f''(0) &= \int_0^1 (1 - t)\bigl(f''(t) - f''(0)\bigr)dt , \\
+f(1) - f(0) - \tfrac12(f'(0) + f'(1)) &= \int_0^1 (\tfrac12 - t)\bigl(f''(t) - f''(\tfrac12)\bigr)dt ,
+\end{aligned}
+$$
+
+where the integral of $(1 - t)\,t$ is $\tfrac16$ and that of $(\tfrac12 - t)^2$ is $\tfrac1{12}$. For a quadratic, add
+up the first line for $m$ and for $n$, and compare with
+$D = g\cdot\delta + \tfrac12\,m\cdot Hm + \tfrac12\,n\cdot Hn + m\cdot Hn$.
+
+**(b)** With $g = 0$, $L(\theta_\star + x) - L(\theta_\star) = \tfrac12\|x\|_H^2$; take $x = \delta$ and $x = n$. From
+(a), $R = \tfrac12\|m\|_H^2 + m\cdot Hn$; and $|m\cdot Hn| \le \|m\|_H\|n\|_H$ (Cauchy and Schwarz).
+
+**(c)** The first claim is (a) with the step $-um$. If $a, b > 0$ then $ub \le a$, so
+$ua - \tfrac12u^2b \ge \tfrac12ua$, with equality if $u = a / b$; if $a > 0 \ge b$ it is at least $ua$. As a function
+of $x$ in $[0, 1]$, $xa - \tfrac12x^2b$ has slope $a - xb$. For $a, b > 0$ it is largest at $a / b$, or at 1 if that
+is beyond; for $a > 0 \ge b$ it rises; for $a \le 0 \le b$ it falls.
+
+**(d)** $K_{ij} = 0$ for $i \ne j$, and for the sum over $i$ in $M$ of $s_i$ any set of the $k$ largest is best. Going
+from $\theta_0$ by $-m$ changes B's loss by the sum over $M$ of $\tfrac12h_i^B\delta_i^2$; A recovers that of
+$\tfrac12h_i^A\delta_i^2$.
+
+**(e)** From (a) and by symmetry, $R(M) = \sum_{i \in M}s_i$ plus the sum of $K_{ij}$ over the pairs $\{i, j\}$ that
+$M$ meets. Adding $i$ to $M$ raises $R$ by $s_i$ plus the sum of $K_{ij}$ over all $j$ neither $i$ nor in $M$. It is
+not negative ($R$ is monotone), and can only fall as $M$ grows ($R$ is submodular).
+
+Let $O$ be a best set, $M_t$ the greedy set after $t$ steps. What $i$ alone adds to $M_t$ is at most what greedy's
+choice adds, so
+
+$$
+R(O) \le R(M_t \cup O) \le R(M_t) + k\bigl(R(M_{t+1}) - R(M_t)\bigr) :
+$$
+
+the second step adds the members of $O$ one by one, each at what it alone adds to $M_t$ or less. So the gap
+$R(O) - R(M_t)$ shrinks to $1 - \tfrac1k$ of itself or less with every step, and after $k$ steps it is at most
+$(1 - \tfrac1k)^kR(O)$. (Nemhauser, Wolsey and Fisher.)
+
+**(f)** $i$ is in $M$ with probability $p$; $i$ and $j$ are with probability $p\,\tfrac{k - 1}{d - 1}$; $i$ is and $j$
+is not with probability $p\,\tfrac{d - k}{d - 1}$. So
+
+$$
+\mathbb E\,m\cdot Hm = pT + p\,\tfrac{k - 1}{d - 1}\,O , \qquad \mathbb E\,m\cdot Hn = p\,\tfrac{d - k}{d - 1}\,O ;
+$$
+
+put these into (a). The ratio is $\mathbb E\,R$ by $D = \tfrac12(T + O)$; if all $K_{ij}$ are equal,
+$w = (d - 1) / d$.
+
+With $c_i = 1$ if $i$ is in $M$, else 0, the variance of $\sum_ic_is_i$ may be had from scores of mean 0:
+$\operatorname{Var}c_i = p(1 - p)$ and $\operatorname{Cov}(c_i, c_j) = -p(1 - p) / (d - 1)$. So it is
+$p(1 - p)\bigl(1 + \tfrac1{d - 1}\bigr)\sum_is_i^2$, as $\sum_{i \ne j}s_is_j = -\sum_is_i^2$. ∎
+
+## Tight
+
+- (a) $\tfrac{\rho}{6}\|x\|^3$ with $n = 0$; and, to leading order as $\|m\| / \|n\| \to 0$,
+  $\tfrac{\rho}{2}xy^2 - \tfrac{\rho}{6}x^3$ with $m$ along $x$ and $n$ along $y$. $\tfrac{\rho}{6}x^3$ for the lines
+  from $\theta_0$.
+- (b) $H = [1, \pm1; \pm1, 1]$, both sides.
+- (c) $-ax + \tfrac b2x^2 + \tfrac{\rho}{6}x^3$, $m = -1$.
+- (d), (f) Exact.
+- (e) $k$ coordinates $v_t$ and $k$ coordinates $o_j$, all $K$ between $v_t$ and $o_j$ equal to
+  $(1 - \tfrac1k)^{t - 1} / k$, and $s = (1 - \tfrac1k)^k$ for the $o_j$, 0 for the $v_t$: greedy takes all $v_t$ and
+  has $1 - (1 - \tfrac1k)^k$ of what the $o_j$ have.
+
+## Needed
+
+- (a) A Lipschitz Hessian: $|x|^{5/2}$. The cross term: $H = [1, -c; -c, 1]$, $\delta = (1, 1)$: rollback of one
+  coordinate takes the damage from $1 - c$ to $\tfrac12$; it hurts if $c > \tfrac12$, by a ratio without limit. The
+  gradient: $-x$. $\|n\|$: the second tight case of (a). Coordinates, or $m\cdot n = 0$: $x^3$ at $m = n$.
+- (b) $H \succeq 0$: $\operatorname{diag}(-1, 1)$. $g = 0$: $-x + \tfrac12x^2$. A quadratic: $\tfrac12x^2 - x^3$. The
+  factor 2: $H = [1, -1; -1, 1]$ at $\|m\|_H = 1.5\|n\|_H$. $m\cdot Hn \ge 0$: the cross term.
+- (c) Damping: full rollback hurts in the same case. $a > 0$ or $b \ge 0$: $a = -0.1$, $b = -1$, where all of $m$
+  recovers 0.4. $\rho$: $-x + \tfrac12x^2 + 5x^3$.
+- (d) Magnitude is not the score: $\delta = (1, 0.5)$, $h = (0.01, 1)$. A diagonal $H$: $[1, c; c, 1]$. B stationary:
+  a slope of B.
+- (e) $K_{ij} \ge 0$: $K = [1, -0.9, 0; -0.9, 1, 0; 0, 0, 0.02]$, $k = 2$: greedy takes the third first and ends below
+  0, the first two recover 0.1. $s_i \ge 0$, thus $g = 0$ where $H \succeq 0$ only is known: $s = (-1.4, -0.5, -0.5)$,
+  $K = 1$ between the first and the others.
+- (f) Uniform sets: the largest score taken always. Among the $d$ coordinates counted: with coordinates that $\delta$
+  left alone among them the control is weaker, so draw it from those that changed. A quadratic: $x^3$ in each
+  coordinate. Random rollback can hurt, too: $\mathbb E\,R / D = -4$ for the cross term with $c = 0.9$.
 """
 
 import numpy as np

@@ -1,72 +1,188 @@
 r"""T8. A cycle of refreshes (C12).
 
-Setting. N domains with losses L_i and weights w_i > 0 that sum to 1; F = sum w_i L_i. A cycle takes turns: for i = 1,
-..., N it replaces theta by theta - alpha w_i grad L_i(theta), alpha > 0, and Phi(theta) is where it ends. (A domain
-that takes several steps is a domain that occurs several times.) g_i and H_i are gradient and Hessian of L_i at the
-theta where the cycle starts, Hbar = sum w_i H_i, G = max ||g_i||, V = 1 - sum w_i^2, y = alpha L,
-    E = G / L (prod_i (1 + w_i y) - 1 - y),    C = sum_{j<i} w_i w_j H_i g_j.
+*In words:* taking turns with small steps is one step on the weighted average of all losses, plus a second-order term
+that depends on who comes first. Between two equal parabolas it favours the last.
 
-Assumptions. Every grad L_i is L-Lipschitz on a convex set that holds all points named. (b): every Hessian is
-rho-Lipschitz there. (d): every L_i is quadratic, and Hbar > 0; theta_w is the minimum of F, lambda the smallest
-eigenvalue of Hbar.
+## Setting
 
-Statement.
-(a) ||Phi(theta) - theta + alpha grad F|| <= E <= (e^y - 1) / (2 y) alpha^2 L G V; so a cycle is a gradient step on F up
-    to second order in alpha. For two domains E = alpha^2 w_1 w_2 L G.
-(b) ||Phi(theta) - theta + alpha grad F - alpha^2 C|| <= E2 = alpha^3 / 6 (c L^2 G + c^2 rho G^2), c = (e^y - 1) / y.
-    And C = (Hbar grad F - sum w_i^2 H_i g_i) / 2 + sum_{j<i} w_i w_j (H_i g_j - H_j g_i) / 2: if the order is reversed,
-    the last sum, of Lie brackets, changes its sign, and the rest of C does not change. So forward minus reversed is
-    alpha^2 sum_{j<i} w_i w_j (H_i g_j - H_j g_i) to within 2 E2, and is equal to it for two quadratics.
-(c) If y <= 2, F(Phi(theta)) - F(theta) <= -alpha (1 - y/2) ||grad F||^2 + ||grad F|| E + L/2 E^2. So if y < 2, F falls
-    wherever alpha ||grad F|| > E (1 + sqrt(1 + 2 y - y^2)) / (2 - y), a factor that goes from 1 to 1 + sqrt 2 as y goes
-    from 0 to 1.
-(d) If every H_i >= 0 and alpha w_i ||H_i|| < 2, cycles converge linearly from anywhere to the only fixed point. Any
-    fixed point theta_f is near the minimum of F: with k = (prod_i (1 + w_i y) - 1 - y) / (y lambda), if k L < 1 then
-    ||theta_f - theta_w|| <= k G / (1 - k L), G at theta_w. To first order it is at theta_w + alpha Hbar^-1 C, C at
-    theta_w: the distance from there is at most alpha L^2 V Y / (2 lambda), where Y, itself of order alpha, is the
-    largest distance from theta_w of the cycle's points, theta_f and those after it, but the last two.
-(e) Any fixed point is nearly Pareto-stationary: the least ||sum l_i g_i|| over weights l >= 0 that sum to 1 is at most
-    ||grad F|| <= E / alpha there.
+$N$ domains have losses $L_i$ and weights $w_i > 0$ that sum to 1; $F = \sum_iw_iL_i$. A cycle takes turns: for
+$i = 1, \dots, N$ it replaces $\theta$ by $\theta - \alpha w_i\nabla L_i(\theta)$, $\alpha > 0$, and $\Phi(\theta)$ is
+where it ends. (A domain that takes several steps is a domain that occurs several times.) $g_i$ and $H_i$ are gradient
+and Hessian of $L_i$ at the $\theta$ where the cycle starts. Write $\bar H = \sum_iw_iH_i$, $G = \max_i\|g_i\|$,
+$V = 1 - \sum_iw_i^2$, $y = \alpha L$ with the $L$ of the assumptions, and
 
-Proof. Let v_i be the displacement after i domains, s_i = w_1 + ... + w_i. As ||grad L_i(theta + v)|| <= G + L ||v||,
-||v_i|| <= u_i with u_0 = 0, u_i = u_{i-1} + alpha w_i (G + L u_{i-1}); so G + L u_i = G prod_{j<=i} (1 + w_j y).
-(a) Phi(theta) - theta + alpha grad F = -alpha sum w_i (grad L_i(theta + v_{i-1}) - g_i), of size at most alpha L sum
-w_i u_{i-1}. That is u_N - alpha G, by the recursion, and so E. As 1 + x <= e^x, u_i <= G / L (e^(y s_i) - 1) <= c alpha
-G s_i, because (e^x - 1) / x rises with x; and sum w_i s_{i-1} = sum_{j<i} w_i w_j = V / 2.
-(b) grad L_i(theta + v_{i-1}) = g_i + H_i v_{i-1} + r, where ||r|| <= rho/2 ||v_{i-1}||^2 <= rho/2 (c alpha G s_{i-1})^2
-by Taylor's formula. And v_{i-1} = -alpha sum_{j<i} w_j g_j + x with ||x|| <= alpha L sum_{j<i} w_j c alpha G s_{j-1} <=
-c alpha^2 L G s_{i-1}^2 / 2. Put both in: the first part gives alpha^2 C, the rest is at most alpha^3 / 2 (c L^2 G + c^2
-rho G^2) sum w_i s_{i-1}^2, and that sum is at most int_0^1 s^2 ds = 1/3. For the formula of C, Hbar grad F = sum w_i^2
-H_i g_i + sum_{j<i} w_i w_j (H_i g_j + H_j g_i). For two quadratics v_1 = -alpha w_1 g_1 and r = 0: no remainder.
-(c) Phi(theta) = theta - alpha grad F + r with ||r|| <= E, and grad F is L-Lipschitz, so F(Phi(theta)) - F(theta) <=
-grad F.(r - alpha grad F) + L/2 ||r - alpha grad F||^2 = -alpha (1 - y/2) ||grad F||^2 + (1 - y) grad F.r + L/2 ||r||^2,
-and |1 - y| <= 1. In x = alpha ||grad F|| / E the bound is E^2 / alpha times -(1 - y/2) x^2 + x + y/2, whose positive
-root is the factor.
-(d) The linear part of Phi is the product of the I - alpha w_i H_i, none of which has an eigenvalue outside (-1, 1]. A
-unit vector whose norm the product preserves keeps it in every factor, so it is in the kernel of H_1, is left alone,
-is in the kernel of H_2, and so on: it is in that of Hbar, which is {0}. So the product has a norm below 1, and Phi is a
-contraction. At a fixed point (a) says alpha ||grad F|| <= E, and grad F = Hbar (theta_f - theta_w): ||theta_f -
-theta_w|| <= k G(theta_f) <= k (G(theta_w) + L ||theta_f - theta_w||). For the last claim let z_{j-1} be where the cycle
-takes the gradient of L_j, less theta_w. That gradient is g_j + H_j z_{j-1}, g_j at theta_w; z_{i-1} = theta_f - theta_w
-- alpha sum_{j<i} w_j (g_j + H_j z_{j-1}), and over the whole cycle sum w_i (g_i + H_i z_{i-1}) = 0. As sum w_i g_i = 0,
-the last two say Hbar (theta_f - theta_w) = alpha C + alpha sum_{j<i} w_i w_j H_i H_j z_{j-1}: only z_0, ..., z_{N-2}
-occur in that sum, and it is at most V / 2 L^2 Y. Y is of order alpha because every point is within u_N of theta_f.
-(e) is (a) with Phi(theta) = theta; and the w_i are such weights. ∎
+$$
+\Omega = \prod_i(1 + w_iy) - 1 - y , \qquad E = \frac GL\,\Omega , \qquad C = \sum_{j < i}w_iw_jH_ig_j .
+$$
 
-Tight. (a) E: all L_i = -L x^2 / 2, for any alpha and weights; with e^y, to leading order in alpha. (b) All L_i = G x +
-L x^2 / 2 + rho/6 x^3 for N large and alpha small; two quadratics. (c) One domain, L x^2 / 2, for any alpha; two of
-curvature L that nearly cancel, for small alpha, where they reach the other terms and the factor. (d) L_1 and L_2 =
-(x -+ 1)^2 / 2 with w = 1/2, for any alpha < 4: theta_f = -alpha / (4 - alpha), pulled towards the last domain. (e) The
-same, for ||grad F||; for the least norm two quadratics in the plane, H_2 = L [0, 1; 1, 0], for small alpha.
+## Assumptions
 
-Needed. (a) A Lipschitz gradient: |x|^(3/2). G: at theta_w, where grad F = 0, a cycle moves all the same. The growth
-(e^y - 1) / y: the tight case of E. (b) A Lipschitz Hessian: |x|^(5/2). C; its brackets, which depend on the order. (c)
-A Lipschitz gradient: |x|^(3/2). y < 2, for descent: one domain, x^2 / 2. Only F falls: from 0.5 a cycle of (d)'s tight
-case raises L_1. (d) H_i >= 0: curvatures -3 and 3.2. Hbar > 0: a line. alpha w_i ||H_i|| < 2: x^2 / 2. A quadratic: x^2
-/ 2 + x^4 / 4 diverges from 10, at a step that suits its curvature at 0. k L < 1: at alpha = 4 the tight case has no
-fixed point. Small alpha: with alpha w_N = 1 and x^2 / 2 for all, a full refresh each, theta_f is the last domain's
-optimum whatever the weights. (e) A Lipschitz gradient: |x|^(3/2). Pareto-stationary is not Pareto-optimal: all L_i =
--x^2 at 0.
+- Every $\nabla L_i$ is $L$-Lipschitz on a convex set that holds all points named.
+- (b): every Hessian is $\rho$-Lipschitz there.
+- (d): every $L_i$ is quadratic, and $\bar H \succ 0$; $\theta_w$ is the minimum of $F$, $\lambda$ the smallest
+  eigenvalue of $\bar H$.
+
+## Statement
+
+**(a)** A cycle is a gradient step on $F$ up to second order in $\alpha$:
+
+$$
+\|\Phi(\theta) - \theta + \alpha\nabla F\| \le E \le \frac{e^y - 1}{2y}\,\alpha^2LGV .
+$$
+
+For two domains $E = \alpha^2w_1w_2LG$.
+
+**(b)** To third order, with $c = (e^y - 1) / y$,
+
+$$
+\|\Phi(\theta) - \theta + \alpha\nabla F - \alpha^2C\| \le E_2 = \tfrac16\alpha^3(cL^2G + c^2\rho G^2) .
+$$
+
+And
+
+$$
+C = \tfrac12\Bigl(\bar H\nabla F - \sum_iw_i^2H_ig_i\Bigr) + \tfrac12\sum_{j < i}w_iw_j(H_ig_j - H_jg_i) :
+$$
+
+if the order is reversed, the last sum, of Lie brackets, changes its sign, and the rest of $C$ does not change. So
+forward minus reversed is $\alpha^2\sum_{j < i}w_iw_j(H_ig_j - H_jg_i)$ to within $2E_2$, and is equal to it for two
+quadratics.
+
+**(c)** If $y \le 2$,
+
+$$
+F(\Phi(\theta)) - F(\theta) \le -\alpha(1 - \tfrac y2)\|\nabla F\|^2 + \|\nabla F\|E + \tfrac L2E^2 .
+$$
+
+So if $y < 2$, $F$ falls wherever
+
+$$
+\alpha\|\nabla F\| > E\,\frac{1 + \sqrt{1 + 2y - y^2}}{2 - y} ,
+$$
+
+a factor that goes from 1 to $1 + \sqrt2$ as $y$ goes from 0 to 1.
+
+**(d)** If every $H_i \succeq 0$ and $\alpha w_i\|H_i\| < 2$, cycles converge linearly from anywhere to the only fixed
+point.
+
+Any fixed point $\theta_f$ is near the minimum of $F$: with $k = \Omega / (y\lambda)$, if $kL < 1$ then
+$\|\theta_f - \theta_w\| \le kG / (1 - kL)$, $G$ at $\theta_w$.
+
+To first order it is at $\theta_w + \alpha\bar H^{-1}C$, $C$ at $\theta_w$. The distance from there is at most
+$\alpha L^2VY / (2\lambda)$, where $Y$, itself of order $\alpha$, is the largest distance from $\theta_w$ of the
+cycle's points, $\theta_f$ and those after it, but the last two.
+
+**(e)** Any fixed point is nearly Pareto-stationary: the least $\|\sum_il_ig_i\|$ over weights $l_i \ge 0$ that sum to
+1 is at most $\|\nabla F\| \le E / \alpha$ there.
+
+## Proof
+
+Let $v_i$ be the displacement after $i$ domains, $s_i = w_1 + \dots + w_i$. As
+$\|\nabla L_i(\theta + v)\| \le G + L\|v\|$, $\|v_i\| \le u_i$ with $u_0 = 0$ and
+$u_i = u_{i-1} + \alpha w_i(G + Lu_{i-1})$; so
+
+$$
+G + Lu_i = G\prod_{j \le i}(1 + w_jy) .
+$$
+
+**(a)** The cycle's total displacement gives
+
+$$
+\Phi(\theta) - \theta + \alpha\nabla F = -\alpha\sum_iw_i\bigl(\nabla L_i(\theta + v_{i-1}) - g_i\bigr) ,
+$$
+
+of size at most $\alpha L\sum_iw_iu_{i-1}$. That is $u_N - \alpha G$, by the recursion, and so $E$. As
+$1 + x \le e^x$,
+
+$$
+u_i \le \frac GL(e^{ys_i} - 1) \le c\,\alpha Gs_i , \qquad c = \frac{e^y - 1}y ,
+$$
+
+because $(e^x - 1) / x$ rises with $x$; and $\sum_iw_is_{i-1} = \sum_{j < i}w_iw_j = \tfrac12V$.
+
+**(b)** $\nabla L_i(\theta + v_{i-1}) = g_i + H_iv_{i-1} + r$, where
+$\|r\| \le \tfrac{\rho}{2}\|v_{i-1}\|^2 \le \tfrac{\rho}{2}(c\,\alpha Gs_{i-1})^2$ by Taylor's formula. And
+$v_{i-1} = -\alpha\sum_{j < i}w_jg_j + x$ with
+
+$$
+\|x\| \le \alpha L\sum_{j < i}w_j\,c\,\alpha Gs_{j-1} \le \tfrac12c\,\alpha^2LGs_{i-1}^2 .
+$$
+
+Put both in: the first part gives $\alpha^2C$, the rest is at most
+$\tfrac12\alpha^3(cL^2G + c^2\rho G^2)\sum_iw_is_{i-1}^2$, and that sum is at most $\int_0^1 s^2\,ds = \tfrac13$.
+
+For the formula of $C$,
+
+$$
+\bar H\nabla F = \sum_iw_i^2H_ig_i + \sum_{j < i}w_iw_j(H_ig_j + H_jg_i) .
+$$
+
+For two quadratics $v_1 = -\alpha w_1g_1$ and $r = 0$: no remainder.
+
+**(c)** $\Phi(\theta) = \theta - \alpha\nabla F + r$ with $\|r\| \le E$, and $\nabla F$ is $L$-Lipschitz, so
+
+$$
+\begin{aligned}
+F(\Phi(\theta)) - F(\theta) &\le \nabla F\cdot(r - \alpha\nabla F) + \tfrac L2\|r - \alpha\nabla F\|^2 \\
+&= -\alpha(1 - \tfrac y2)\|\nabla F\|^2 + (1 - y)\,\nabla F\cdot r + \tfrac L2\|r\|^2 ,
+\end{aligned}
+$$
+
+and $|1 - y| \le 1$. In $x = \alpha\|\nabla F\| / E$ the bound is $E^2 / \alpha$ times
+$-(1 - \tfrac y2)x^2 + x + \tfrac y2$, whose positive root is the factor.
+
+**(d)** *Convergence.* The linear part of $\Phi$ is the product of the $I - \alpha w_iH_i$, none of which has an
+eigenvalue outside $(-1, 1]$. A unit vector whose norm the product preserves keeps it in every factor, so it is in the
+kernel of $H_1$, is left alone, is in the kernel of $H_2$, and so on: it is in that of $\bar H$, which is $\{0\}$. So
+the product has a norm below 1, and $\Phi$ is a contraction.
+
+*Nearness.* At a fixed point (a) says $\alpha\|\nabla F\| \le E$, and $\nabla F = \bar H(\theta_f - \theta_w)$:
+
+$$
+\|\theta_f - \theta_w\| \le k\,G(\theta_f) \le k\bigl(G(\theta_w) + L\|\theta_f - \theta_w\|\bigr) .
+$$
+
+*To first order.* Let $z_{j-1}$ be where the cycle takes the gradient of $L_j$, less $\theta_w$. That gradient is
+$g_j + H_jz_{j-1}$, $g_j$ at $\theta_w$. So
+
+$$
+z_{i-1} = \theta_f - \theta_w - \alpha\sum_{j < i}w_j(g_j + H_jz_{j-1}) ,
+$$
+
+and over the whole cycle $\sum_iw_i(g_i + H_iz_{i-1}) = 0$. As $\sum_iw_ig_i = 0$, the last two say
+
+$$
+\bar H(\theta_f - \theta_w) = \alpha C + \alpha\sum_{j < i}w_iw_jH_iH_jz_{j-1} :
+$$
+
+only $z_0, \dots, z_{N-2}$ occur in that sum, and it is at most $\tfrac12VL^2Y$. $Y$ is of order $\alpha$ because
+every point is within $u_N$ of $\theta_f$.
+
+**(e)** is (a) with $\Phi(\theta) = \theta$; and the $w_i$ are such weights. ∎
+
+## Tight
+
+- (a) $E$: all $L_i = -\tfrac L2x^2$, for any $\alpha$ and weights; with $e^y$, to leading order in $\alpha$.
+- (b) All $L_i = Gx + \tfrac L2x^2 + \tfrac{\rho}{6}x^3$ for $N$ large and $\alpha$ small; two quadratics.
+- (c) One domain, $\tfrac L2x^2$, for any $\alpha$; two of curvature $L$ that nearly cancel, for small $\alpha$, where
+  they reach the other terms and the factor.
+- (d) $L_1$ and $L_2 = \tfrac12(x \mp 1)^2$ with $w = \tfrac12$, for any $\alpha < 4$:
+  $\theta_f = -\alpha / (4 - \alpha)$, pulled towards the last domain.
+- (e) The same, for $\|\nabla F\|$; for the least norm two quadratics in the plane, $H_2 = L\,[0, 1; 1, 0]$, for small
+  $\alpha$.
+
+## Needed
+
+- (a) A Lipschitz gradient: $|x|^{3/2}$. $G$: at $\theta_w$, where $\nabla F = 0$, a cycle moves all the same. The
+  growth $(e^y - 1) / y$: the tight case of $E$.
+- (b) A Lipschitz Hessian: $|x|^{5/2}$. $C$; its brackets, which depend on the order.
+- (c) A Lipschitz gradient: $|x|^{3/2}$. $y < 2$, for descent: one domain, $\tfrac12x^2$. Only $F$ falls: from 0.5 a
+  cycle of (d)'s tight case raises $L_1$.
+- (d) $H_i \succeq 0$: curvatures $-3$ and $3.2$. $\bar H \succ 0$: a line. $\alpha w_i\|H_i\| < 2$: $\tfrac12x^2$. A
+  quadratic: $\tfrac12x^2 + \tfrac14x^4$ diverges from 10, at a step that suits its curvature at 0. $kL < 1$: at
+  $\alpha = 4$ the tight case has no fixed point. Small $\alpha$: with $\alpha w_N = 1$ and $\tfrac12x^2$ for all, a
+  full refresh each, $\theta_f$ is the last domain's optimum whatever the weights.
+- (e) A Lipschitz gradient: $|x|^{3/2}$. Pareto-stationary is not Pareto-optimal: all $L_i = -x^2$ at 0.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,52 +1,120 @@
 r"""T9. Synergy and conflict of two updates (C6; C1 for what is compared, C4 for overlap).
 
-Setting. L is A's loss. theta_b is a base model, delta_A the update of A's own training from there, delta_B and delta_C
-those of other domains; H_b is the Hessian of L at theta_b. An update b helps A at theta if L(theta + b) < L(theta); g
-and H are gradient and Hessian there. If L is a quadratic with a minimum, e = theta - (the minimum) is A's error. If H >
-0, ||x||_H = sqrt(x.H x), cos_H(x, y) = x.Hy / (||x||_H ||y||_H). D(x) = L(theta* + x) - L(theta*) is the damage of x at
-a checkpoint theta*; in (d), H is the Hessian there.
+*In words:* whether another domain's update helps A depends on its angle to A's error, measured in A's curvature, and
+on where it starts: the same update can help the base model and harm the trained one.
 
-Assumptions. (a), the second part of (b) and the second of (d): the Hessian of L is rho-Lipschitz on the convex hull of
-the points named. Else L is quadratic, in the first part of (b) with H > 0.
+## Setting
 
-Statement.
-(a) Interaction. L(theta_b + delta_A + delta_B) - L(theta_b + delta_A) - L(theta_b + delta_B) + L(theta_b) is
-    delta_A.H_b delta_B to within rho/2 ||delta_A|| ||delta_B|| (||delta_A|| + ||delta_B||).
-(b) What helps. L(theta + b) - L(theta) = e.Hb + b.Hb / 2 = ||b||_H (||b||_H / 2 - ||e||_H cos_H(-e, b)): if e and b are
-    not 0, b helps A if and only if cos_H(-e, b) > ||b||_H / (2 ||e||_H). So nothing longer than 2 ||e||_H helps, and
-    nothing helps where e = 0. For any L: b helps if -g.b > b.Hb / 2 + rho/6 ||b||^3.
-(c) The baseline paradox. If theta_b + delta_A is stationary, delta_B alone changes L by delta_B.H delta_B / 2 -
-    delta_A.H delta_B, and after delta_A by delta_B.H delta_B / 2. So if delta_A.H delta_B > delta_B.H delta_B / 2 > 0,
-    the same update helps A from the base and damages it after A's training.
-(d) Later stages. D(delta_B + delta_C) = D(delta_B) + D(delta_C) + delta_B.H delta_C, and B's Shapley share of it, the
-    mean over both orders of what B adds, is D(delta_B) + delta_B.H delta_C / 2. For any L, these hold to within rho/2
-    ||delta_B|| ||delta_C|| (||delta_B|| + ||delta_C||) and half of that. For a quadratic and any number of stages the
-    share of stage i is D(delta_i) + delta_i.H(the sum of all other delta_j) / 2.
+$L$ is A's loss. $\theta_b$ is a base model, $\delta_A$ the update of A's own training from there, $\delta_B$ and
+$\delta_C$ those of other domains; $H_b$ is the Hessian of $L$ at $\theta_b$. An update $b$ helps A at $\theta$ if
+$L(\theta + b) < L(\theta)$; $g$ and $H$ are gradient and Hessian there. If $L$ is a quadratic with a minimum, A's
+error is $e = \theta - (\text{the minimum})$. If $H \succ 0$,
 
-Proof. (a) The left side is the integral of delta_A.(Hessian at theta_b + s delta_A + t delta_B) delta_B over s and t in
-[0, 1]. Subtract delta_A.H_b delta_B: the rest is at most ||delta_A|| ||delta_B|| times the integral of rho ||s delta_A
-+ t delta_B|| <= rho (s ||delta_A|| + t ||delta_B||), and s and t have mean 1/2.
-(b) L(theta) is ||e||_H^2 / 2 above the minimum, L(theta + b) is ||e + b||_H^2 / 2 above it; the difference is e.Hb +
-b.Hb / 2. Divide by ||b||_H. cos_H <= 1 by the inequality of Cauchy and Schwarz. For any L, Taylor's formula is L(theta
-+ b) - L(theta) - g.b - b.Hb / 2 = int_0^1 (1 - s) b.(Hessian at theta + s b, less H) b ds, of size at most rho ||b||^3
-int_0^1 (1 - s) s ds = rho/6 ||b||^3.
-(c) The gradient of L is -H delta_A at theta_b and 0 at theta_b + delta_A; add it times delta_B to delta_B.H delta_B /
-2.
-(d) The first line is (a) at theta* with delta_B and delta_C. First in order B adds D(delta_B), second D(delta_B +
-delta_C) - D(delta_C). For a quadratic, a stage adds to the stages before it its own damage and delta_i.H delta_j for
-each of those; in a random order j comes before i with probability 1/2. A gradient at theta* is part of D(delta_i), and
-changes nothing. ∎
+$$
+\|x\|_H = \sqrt{x\cdot Hx} , \qquad \cos_H(x, y) = \frac{x\cdot Hy}{\|x\|_H\,\|y\|_H} .
+$$
 
-Tight. (a), and (d) for any L: rho/6 x^3 with both updates positive. (b) On both sides of the cosine; for any L, -a x +
-h x^2 / 2 + rho/6 x^3. (c) and (d) for quadratics: exact.
+$D(x) = L(\theta_\star + x) - L(\theta_\star)$ is the damage of $x$ at a checkpoint $\theta_\star$; in (d), $H$ is the
+Hessian there.
 
-Needed. (a) A Lipschitz Hessian: |x|^(5/2); between the updates too: max(0, x - 1)^3 with both 1. The interaction
-itself: updates without a common coordinate, as e_1 and e_2, interact by 0.9 if H = [1, .9; .9, 1]: overlap of weights
-is the wrong proxy. (b) H > 0: diag(1, -2) has updates longer than 2 ||e||_H that help. A quadratic: x^2 / 2 - x^3 at a
-cosine of 1. The remainder, and a Lipschitz Hessian: -x + 5 x^3 and |x|^(5/2). (c) A stationary theta_b + delta_A: (x -
-1)^2 / 2 with delta_B = 0.6 changes by -0.42 from the base 0, by +0.18 after delta_A = 1, and by -0.30 if A's training
-stopped at 0.2. A quadratic: (x - 1)^2 / 2 - (x - 1)^3. (d) The interaction: [1, -.9; -.9, 1], where stages repair each
-other. A quadratic: |x|^(5/2).
+## Assumptions
+
+- (a), the second part of (b) and the second of (d): the Hessian of $L$ is $\rho$-Lipschitz on the convex hull of the
+  points named.
+- Else $L$ is quadratic, in the first part of (b) with $H \succ 0$.
+
+## Statement
+
+**(a)** *Interaction.*
+
+$$
+L(\theta_b + \delta_A + \delta_B) - L(\theta_b + \delta_A) - L(\theta_b + \delta_B) + L(\theta_b)
+$$
+
+is $\delta_A\cdot H_b\delta_B$ to within $\tfrac{\rho}{2}\|\delta_A\|\,\|\delta_B\|\,(\|\delta_A\| + \|\delta_B\|)$.
+
+**(b)** *What helps.*
+
+$$
+\begin{aligned}
+L(\theta + b) - L(\theta) &= e\cdot Hb + \tfrac12\,b\cdot Hb \\
+&= \|b\|_H\bigl(\tfrac12\|b\|_H - \|e\|_H\cos_H(-e, b)\bigr) :
+\end{aligned}
+$$
+
+if $e$ and $b$ are not 0, $b$ helps A if and only if $\cos_H(-e, b) > \|b\|_H / (2\|e\|_H)$. So nothing longer than
+$2\|e\|_H$ helps, and nothing helps where $e = 0$. For any $L$: $b$ helps if
+$-g\cdot b > \tfrac12\,b\cdot Hb + \tfrac{\rho}{6}\|b\|^3$.
+
+**(c)** *The baseline paradox.* If $\theta_b + \delta_A$ is stationary, $\delta_B$ alone changes $L$ by
+$\tfrac12\,\delta_B\cdot H\delta_B - \delta_A\cdot H\delta_B$, and after $\delta_A$ by
+$\tfrac12\,\delta_B\cdot H\delta_B$. So if
+
+$$
+\delta_A\cdot H\delta_B > \tfrac12\,\delta_B\cdot H\delta_B > 0 ,
+$$
+
+the same update helps A from the base and damages it after A's training.
+
+**(d)** *Later stages.*
+
+$$
+D(\delta_B + \delta_C) = D(\delta_B) + D(\delta_C) + \delta_B\cdot H\delta_C ,
+$$
+
+and B's Shapley share of it, the mean over both orders of what B adds, is
+$D(\delta_B) + \tfrac12\,\delta_B\cdot H\delta_C$. For any $L$, these hold to within
+$\tfrac{\rho}{2}\|\delta_B\|\,\|\delta_C\|\,(\|\delta_B\| + \|\delta_C\|)$ and half of that. For a quadratic and any
+number of stages the share of stage $i$ is $D(\delta_i) + \tfrac12\,\delta_i\cdot H\sum_{j \ne i}\delta_j$.
+
+## Proof
+
+**(a)** The left side is the integral of $\delta_A\cdot\nabla^2L(\theta_b + s\delta_A + t\delta_B)\,\delta_B$ over $s$
+and $t$ in $[0, 1]$. Subtract $\delta_A\cdot H_b\delta_B$: the rest is at most $\|\delta_A\|\,\|\delta_B\|$ times the
+integral of
+
+$$
+\rho\,\|s\delta_A + t\delta_B\| \le \rho\,(s\|\delta_A\| + t\|\delta_B\|) ,
+$$
+
+and $s$ and $t$ have mean $\tfrac12$.
+
+**(b)** $L(\theta)$ is $\tfrac12\|e\|_H^2$ above the minimum, $L(\theta + b)$ is $\tfrac12\|e + b\|_H^2$ above it; the
+difference is $e\cdot Hb + \tfrac12\,b\cdot Hb$. Divide by $\|b\|_H$. $\cos_H \le 1$ by the inequality of Cauchy and
+Schwarz. For any $L$, Taylor's formula is
+
+$$
+L(\theta + b) - L(\theta) - g\cdot b - \tfrac12\,b\cdot Hb
+= \int_0^1 (1 - s)\,b\cdot\bigl(\nabla^2L(\theta + sb) - H\bigr)b\,ds ,
+$$
+
+of size at most $\rho\|b\|^3\int_0^1 (1 - s)\,s\,ds = \tfrac{\rho}{6}\|b\|^3$.
+
+**(c)** The gradient of $L$ is $-H\delta_A$ at $\theta_b$ and 0 at $\theta_b + \delta_A$; add its product with
+$\delta_B$ to $\tfrac12\,\delta_B\cdot H\delta_B$.
+
+**(d)** The first line is (a) at $\theta_\star$ with $\delta_B$ and $\delta_C$. First in order B adds $D(\delta_B)$,
+second $D(\delta_B + \delta_C) - D(\delta_C)$. For a quadratic, a stage adds to the stages before it its own damage
+and $\delta_i\cdot H\delta_j$ for each of those; in a random order $j$ comes before $i$ with probability $\tfrac12$. A
+gradient at $\theta_\star$ is part of $D(\delta_i)$, and changes nothing. ∎
+
+## Tight
+
+- (a), and (d) for any $L$: $\tfrac{\rho}{6}x^3$ with both updates positive.
+- (b) On both sides of the cosine; for any $L$, $-ax + \tfrac h2x^2 + \tfrac{\rho}{6}x^3$.
+- (c) and (d) for quadratics: exact.
+
+## Needed
+
+- (a) A Lipschitz Hessian: $|x|^{5/2}$; between the updates too: $\max(0, x - 1)^3$ with both 1. The interaction
+  itself: updates without a common coordinate, as $e_1$ and $e_2$, interact by 0.9 if $H = [1, 0.9; 0.9, 1]$: overlap
+  of weights is the wrong proxy.
+- (b) $H \succ 0$: $\operatorname{diag}(1, -2)$ has updates longer than $2\|e\|_H$ that help. A quadratic:
+  $\tfrac12x^2 - x^3$ at a cosine of 1. The remainder, and a Lipschitz Hessian: $-x + 5x^3$ and $|x|^{5/2}$.
+- (c) A stationary $\theta_b + \delta_A$: $\tfrac12(x - 1)^2$ with $\delta_B = 0.6$ changes by $-0.42$ from the base
+  0, by $+0.18$ after $\delta_A = 1$, and by $-0.30$ if A's training stopped at 0.2. A quadratic:
+  $\tfrac12(x - 1)^2 - (x - 1)^3$.
+- (d) The interaction: $[1, -0.9; -0.9, 1]$, where stages repair each other. A quadratic: $|x|^{5/2}$.
 """
 
 from collections.abc import Callable

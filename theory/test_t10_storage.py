@@ -1,52 +1,116 @@
 r"""T10. Number formats and apparent sparsity; how far Adam moves a weight (C3).
 
-Setting. A format has k explicit mantissa bits, so its normal numbers are +-2^E (1 + j 2^-k), j = 0 … 2^k - 1; storing x
-means RN(x), the nearest of them, of two equally near ones that with an even j. bfloat16 has k = 7, float8 e4m3 3, e5m2
-2. w is such a number, 2^E <= |w| < 2^(E+1), the spacing above it is 2^(E-k). Exponents are in range throughout, and |w|
-is not the least normal number, below which numbers are no denser. Adam with learning rate eta keeps m = beta1 m + (1 -
-beta1) g and v = beta2 v + (1 - beta2) g^2, and in step t moves a weight by eta (m/(1 - beta1^t)) / sqrt(v/(1 -
-beta2^t)); epsilon, which makes steps smaller, and weight decay left out.
+*In words:* a number format forgets changes of a weight below about half its spacing, so a stored update looks sparse;
+a copy of higher precision remembers them, and Adam's steps are bounded.
 
-Assumptions. (b) Every step is stored in the format, without a more precise copy. (c) A precise copy is kept, which
-starts on the grid; in the second part its residual is uniform in the cell of w instead, w not a power of two. (d)
-beta1^2 < beta2.
+## Setting
 
-Statement.
-(a) RN(w + delta) = w if |delta| < tau, not if |delta| > tau, and if |delta| = tau iff j is even; tau = 2^(E-k-1), but
-    half of that if |w| = 2^E and delta points to zero. So |delta| <= 2^-(k+2) |w| is always lost and |delta| > 2^-(k+1)
-    |w| always survives; between the two the mantissa decides.
-(b) If no step exceeds s, no weight of size 2^(k+2) s or more ever changes, in any number of steps.
-(c) With a drift delta of the precise copy, the share of weights whose stored value changes lies between those with
-    |delta| > 2^-(k+1) |w| and with |delta| > 2^-(k+2) |w|, the latter at most the mean of min(1, 2^(k+2) |delta|/|w|).
-    With a uniform residual, the stored value is unchanged with probability max(0, 1 - |delta|/2^(E-k)).
-(d) A step moves no weight by more than eta c, c = (1 - beta1)/sqrt((1 - beta2)(1 - gamma)), gamma = beta1^2/beta2; step
-    t by no more than c sqrt((1 - gamma^t)(1 - beta2^t))/(1 - beta1^t) <= c, which is 1 for t = 1.
-(e) Storing theta* + delta, theta* on the grid, is a rollback with rounding: RN(theta* + delta) - theta* = delta -
-    delta_M + r, M the coordinates that are lost, r = 0 on M and |r_i| <= u/(1 + u) |theta*_i + delta_i| elsewhere, u =
-    2^-(k+1). What it costs or gains is T7's.
+*Formats.* A format has $k$ explicit mantissa bits, so its normal numbers are $\pm2^E(1 + j\,2^{-k})$,
+$j = 0, \dots, 2^k - 1$. Storing $x$ means $\operatorname{RN}(x)$, the nearest of them, of two equally near ones that
+with an even $j$. bfloat16 has $k = 7$, float8 e4m3 has 3, e5m2 has 2. $w$ is such a number, $2^E \le |w| < 2^{E+1}$,
+and the spacing above it is $2^{E-k}$. Exponents are in range throughout, and $|w|$ is not the least normal number,
+below which numbers are no denser.
 
-Proof. (a) The middle between w and its neighbours is half a spacing away: 2^(E-k-1), and half of that towards zero from
-2^E, as the numbers below are twice as dense. The second line is |w| < 2^(E+1) and |w| >= 2^E; |delta| = 2^-(k+2) |w| is
-less than tau unless |w| = 2^E, whose j = 0 is even.
-(b) s <= 2^-(k+2) |w|: lost by (a), so the next step meets the same w.
-(c) (a), weight by weight; min(1, x) >= [x > 1] is Markov's inequality. The cell of w is an interval of one spacing, and
-a uniform point of it stays inside with that probability.
-(d) By Cauchy and Schwarz m^2 = ((1 - beta1) sum beta1^j g_(t-j))^2 <= (1 - beta1)^2 sum (beta1^2/beta2)^j sum beta2^j
-g_(t-j)^2 = (1 - beta1)^2 (1 - gamma^t)/(1 - gamma) v/(1 - beta2). Divide, with the corrections. (1 - x)(1 - y) <= (1 -
-sqrt(xy))^2 with x = gamma^t, y = beta2^t, sqrt(xy) = beta1^t: so it is at most c.
-(e) On M, stored and old value agree. Elsewhere the error is at most half a spacing, 2^(E-k-1) = u 2^E, and if it is not
-less than that, |x| >= 2^E + u 2^E; error/|x| is largest at that midpoint, u/(1 + u). ∎
+*Adam* with learning rate $\eta$ keeps
 
-Tight. (a) for every mantissa, sign and exponent; both relative shares. (b) a power of two, towards zero. (c) powers of
-two; exact on average. (d) gradients in proportion to (beta1/beta2)^(t-i), in each step t. (e) 1 + u.
+$$
+m \leftarrow \beta_1m + (1 - \beta_1)\,g , \qquad v \leftarrow \beta_2v + (1 - \beta_2)\,g^2 ,
+$$
 
-Needed. (a) "Half a unit, relative" is no rule: 1.5 x 2^-9 is lost at 1 and survives at 1.9921875 in bfloat16. The
-nearest number: rounding towards zero loses nearly a whole spacing outwards, and nothing inwards. Rounding once: by way
-of float32 a delta just above tau is lost. Normal numbers, and not the least: float16 at 2^-24 and at 2^-14. (b) No
-precise copy: with one, 400 coherent steps change every weight, without it 2 %. (c) Its start on the grid, or a uniform
-residual: at the edge of a cell any drift shows. (d) beta1^2 < beta2: for (0.9, 0.5) steps grow without limit; and the
-often quoted (1 - beta1)/sqrt(1 - beta2) is exceeded. (e) Rounding: r is not 0. A theta* on the grid: else what is
-stored differs from it without any delta.
+and in step $t$ moves a weight by $\eta\,\dfrac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)}}$. Its epsilon, which
+makes steps smaller, and weight decay are left out.
+
+## Assumptions
+
+- (b) Every step is stored in the format, without a more precise copy.
+- (c) A precise copy is kept, which starts on the grid; in the second part its residual is uniform in the cell of $w$
+  instead, $w$ not a power of two.
+- (d) $\beta_1^2 < \beta_2$.
+
+## Statement
+
+**(a)** Let $\tau = 2^{E-k-1}$, but half of that if $|w| = 2^E$ and $\delta$ points to zero. Then
+$\operatorname{RN}(w + \delta) = w$ if $|\delta| < \tau$, not if $|\delta| > \tau$, and if $|\delta| = \tau$ iff $j$
+is even. So $|\delta| \le 2^{-(k+2)}|w|$ is always lost and $|\delta| > 2^{-(k+1)}|w|$ always survives; between the
+two the mantissa decides.
+
+**(b)** If no step exceeds $s$, no weight of size $2^{k+2}s$ or more ever changes, in any number of steps.
+
+**(c)** With a drift $\delta$ of the precise copy, the share of weights whose stored value changes lies between those
+with $|\delta| > 2^{-(k+1)}|w|$ and with $|\delta| > 2^{-(k+2)}|w|$. The latter is at most the mean of
+$\min\bigl(1,\ 2^{k+2}|\delta| / |w|\bigr)$. With a uniform residual, the stored value is unchanged with probability
+$\max\bigl(0,\ 1 - |\delta| / 2^{E-k}\bigr)$.
+
+**(d)** With $\gamma = \beta_1^2 / \beta_2$, a step moves no weight by more than $\eta c$, where
+
+$$
+c = \frac{1 - \beta_1}{\sqrt{(1 - \beta_2)(1 - \gamma)}} ,
+$$
+
+and step $t$ moves none by more than $\eta$ times
+
+$$
+c\,\frac{\sqrt{(1 - \gamma^t)(1 - \beta_2^t)}}{1 - \beta_1^t} \le c ,
+$$
+
+of which the left side is 1 for $t = 1$.
+
+**(e)** Storing $\theta_\star + \delta$, $\theta_\star$ on the grid, is a rollback with rounding:
+
+$$
+\operatorname{RN}(\theta_\star + \delta) - \theta_\star = \delta - \delta_M + r ,
+$$
+
+$M$ the coordinates that are lost, $r = 0$ on $M$ and $|r_i| \le \tfrac u{1 + u}\,|\theta_{\star,i} + \delta_i|$
+elsewhere, $u = 2^{-(k+1)}$. What it costs or gains is [T7](test_t07_rollback.py)'s.
+
+## Proof
+
+**(a)** The middle between $w$ and its neighbours is half a spacing away: $2^{E-k-1}$, and half of that towards zero
+from $2^E$, as the numbers below are twice as dense. The last sentence is $|w| < 2^{E+1}$ and $|w| \ge 2^E$:
+$|\delta| = 2^{-(k+2)}|w|$ is less than $\tau$ unless $|w| = 2^E$, whose $j = 0$ is even.
+
+**(b)** $s \le 2^{-(k+2)}|w|$: lost by (a), so the next step meets the same $w$.
+
+**(c)** (a), weight by weight; $\min(1, x)$ is at least 1 where $x > 1$ and at least 0 elsewhere, which is Markov's
+inequality. The cell of $w$ is an interval of one spacing, and a uniform point of it stays inside with that
+probability.
+
+**(d)** By Cauchy and Schwarz
+
+$$
+\begin{aligned}
+m^2 &= \Bigl((1 - \beta_1)\sum_{j < t}\beta_1^j\,g_{t-j}\Bigr)^2 \\
+&\le (1 - \beta_1)^2\sum_{j < t}\Bigl(\frac{\beta_1^2}{\beta_2}\Bigr)^j\sum_{j < t}\beta_2^j\,g_{t-j}^2 \\
+&= (1 - \beta_1)^2\,\frac{1 - \gamma^t}{1 - \gamma}\,\frac v{1 - \beta_2} .
+\end{aligned}
+$$
+
+Divide, with the corrections. For $x = \gamma^t$ and $y = \beta_2^t$, where $\sqrt{xy} = \beta_1^t$,
+$(1 - x)(1 - y) \le (1 - \sqrt{xy})^2$: so it is at most $c$.
+
+**(e)** On $M$, stored and old value agree. Elsewhere the error is at most half a spacing, $2^{E-k-1} = u\,2^E$, and
+if it is not less than that, $|x| \ge 2^E + u\,2^E$; error$/|x|$ is largest at that midpoint, $\tfrac u{1 + u}$. ∎
+
+## Tight
+
+- (a) For every mantissa, sign and exponent; both relative shares.
+- (b) A power of two, towards zero.
+- (c) Powers of two; exact on average.
+- (d) Gradients in proportion to $(\beta_1 / \beta_2)^{t-i}$, in each step $t$.
+- (e) $\theta_\star + \delta = 1 + u$.
+
+## Needed
+
+- (a) "Half a unit, relative" is no rule: a relative change of $1.5 \times 2^{-9}$ is lost at 1 and survives at
+  1.9921875 in bfloat16. The nearest number: rounding towards zero loses nearly a whole spacing outwards, and nothing
+  inwards. Rounding once: by way of float32 a $\delta$ just above $\tau$ is lost. Normal numbers, and not the least:
+  float16 at $2^{-24}$ and at $2^{-14}$.
+- (b) No precise copy: with one, 400 coherent steps change every weight, without it 2 %.
+- (c) Its start on the grid, or a uniform residual: at the edge of a cell any drift shows.
+- (d) $\beta_1^2 < \beta_2$: for $(0.9, 0.5)$ steps grow without limit; and the often quoted
+  $(1 - \beta_1) / \sqrt{1 - \beta_2}$ is exceeded.
+- (e) Rounding: $r$ is not 0. A $\theta_\star$ on the grid: else what is stored differs from it without any $\delta$.
 """
 
 import numpy as np

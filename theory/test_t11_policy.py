@@ -1,53 +1,137 @@
-r"""T11. What is special about policies: damage as a divergence, Fisher information, sampling noise (C7; C9 for mu).
+r"""T11. What is special about policies: damage as a divergence, Fisher information, sampling noise (C7; C9 for $\mu$).
 
-Setting. A policy pi gives each of the n answers to a prompt a probability, a softmax of logits f(theta); a whole answer
-is one action, r its reward, J = E r the expected reward, A = r - E r. s = grad log pi is the score, F = E[s s^T] the
-Fisher matrix, both with respect to theta, or to the logits where z stands: z is a change of the logits, z = f(theta +
-delta) - f(theta). There F = diag(pi) - pi pi^T, so z.Fz = Var(z). Over several prompts all of this is averaged. KL(p ||
-q) = sum p log(p/q). The policy is tabular if theta is the logits, log-linear if f is linear in theta. L_A = -J + beta
-KL(pi || ref) is the regularised loss with a fixed policy ref, L_A = -J the unregularised one; D, g, H as in T1.
+*In words:* for a policy that is the best under a KL penalty, damage is exactly a KL divergence, and the Fisher matrix
+is the curvature. Without the penalty the expected reward still moves by no more than the root of half the divergence,
+times the rewards' range.
 
-Statement.
-(a) If pi at theta* is ref e^(r/beta), normalised, for every prompt, then D = beta KL(pi at theta* + delta || pi at
-    theta*) for any parametrisation and any delta; so g = 0, H = beta F >= 0, and T5's mu is beta lambda_min(PFP on S).
-(b) For a softmax, with F at the old logits: |KL(new || old) - z.Fz/2| <= sqrt(6)/27 ||z||^3, and <= (max z - min z)^3 /
-    (18 sqrt 3); |KL(old || new) - z.Fz/2| <= half of the first.
-(c) KL <= ||z||^2/4, either way.
-(d) L_A = -J. As a function of the logits its Hessian is -E[A s s^T], so |z.Hz| <= A_max z.Fz, A_max = max |A|, and it
-    is Lipschitz with rho <= 5 sqrt(2)/4 (max r - min r): D <= g.z + A_max/2 z.Fz + rho/6 ||z||^3. For any two policies
-    |D| <= (max r - min r) sqrt(KL/2).
-(e) The mean of N on-policy samples of (r - b) s, b a constant, has a covariance of at most max|r - b|^2/N F (the
-    difference is positive semidefinite): T5(f) may use max|r - b|^2/N tr(PFP) for its sigma_S^2.
-(f) Any loss with a rho-Lipschitz Hessian: D <= g.delta + delta.H_+ delta/2 + rho/6 ||delta||^3, H_+ the positive part
-    of H. An upper bound only.
+## Setting
 
-Proof. (a) log pi* = log ref + r/beta - log Z, so L_A = -J + beta E_pi log(pi/ref) = beta E_pi log(pi/pi*) - beta log Z
-for every pi: beta KL(pi || pi*) and a constant. KL is least, 0, at pi = pi*, and its Hessian there is F.
-(b) Let pi_s have the logits f + s z, a(s) = log sum e^(f + s z). Then a' = E_s z, a'' = Var_s z, and a''' is the third
-central moment of z. KL(pi_1 || pi_0) = a'(1) - (a(1) - a(0)) = int_0^1 s a''(s) ds and KL(pi_0 || pi_1) = int_0^1 (1 -
-s) a''(s) ds. A variable within a range R has a third central moment of at most R^3/(6 sqrt 3) in size (two values with
-probabilities 1/2 +- sqrt(3)/6). So |a''(s) - a''(0)| <= s R^3/(6 sqrt 3), and int s^2 = 1/3, int (1 - s) s = 1/6. Last,
-R <= sqrt(2) ||z||, as (x - y)^2 <= 2 (x^2 + y^2).
-(c) int_0^1 s a'' ds <= max a''/2, and a variance is at most R^2/4 <= ||z||^2/2.
-(d) grad log pi(i) = e_i - pi, so the Hessian of log pi(i) is -F for every answer, and that of J is E[A (s s^T - F)] =
-E[A s s^T] as E A = 0. Along u, ||u|| = 1, with v = u - E u: |v| <= sqrt 2, sigma^2 = E v^2 <= 1/2, and the third
-derivative of J is E[A (v^3 - 3 sigma^2 v)], of size at most (max r - min r) (sqrt 2 sigma^2 + 3 sigma^3) <= (max r -
-min r) 5 sqrt(2)/4; a symmetric tensor is largest along one direction thrice (Banach). T1(b)'s proof gives D. Last,
-|E_p r - E_q r| <= (max r - min r) sum|p - q|/2 and Pinsker's inequality, sum|p - q| <= sqrt(2 KL).
-(e) The covariance is (E[(r - b)^2 s s^T] - grad J grad J^T)/N; drop what is subtracted.
-(f) is T1(a) with H <= H_+. ∎
+A policy $\pi$ gives each of the $n$ answers to a prompt a probability, a softmax of logits $f(\theta)$. A whole
+answer is one action, $r$ its reward, $J = \mathbb E\,r$ the expected reward, $A = r - \mathbb E\,r$ the advantage.
+$s = \nabla\log\pi$ is the score and $F = \mathbb E[ss^{\mathsf T}]$ the Fisher matrix, both with respect to $\theta$,
+or to the logits where $z$ stands: $z = f(\theta + \delta) - f(\theta)$ is a change of the logits. There
+$F = \operatorname{diag}(\pi) - \pi\pi^{\mathsf T}$, so $z\cdot Fz = \operatorname{Var}_\pi(z)$. Over several prompts
+all of this is averaged.
 
-Tight. (a) exact. (b) Two answers of probability 1/2 +- sqrt(3)/6, z along (1, -1), to leading order; (c), and the last
-line of (d): two even answers. (d) Four even answers with the scalar feature (1, -1, 0, 0) and rewards (-1, -1, 1, 1),
-to leading order. (e) Feature (1, 1, -1, -1), rewards (1, -1, 1, -1). (f) One positive curvature with a slope and a
-cubic. rho in (d) is not tight: two even answers have sqrt(2)/4, the most that a search found.
+$\mathrm{KL}(p\,\|\,q) = \sum p\log(p / q)$. The policy is *tabular* if $\theta$ is the logits, *log-linear* if $f$ is
+linear in $\theta$. The loss is $L_A = -J + \beta\,\mathrm{KL}(\pi\,\|\,\pi_{\text{ref}})$ with a fixed policy
+$\pi_{\text{ref}}$ where it is regularised, $L_A = -J$ where it is not. $D$, $g$ and $H$ are as in
+[T1](test_t01_taylor.py).
 
-Needed. (a) Realisability: even answers with features (1, 0, -1) and rewards (1, -2, 1) are stationary at 0, and damage
-is a seventieth of the divergence at theta = 2. A regulariser, for mu: without it J has no maximum, and a policy that is
-1 - eps sure has Fisher eigenvalues of order eps. (b) The cubic term: z.Fz/2 alone is wrong. (c) No converse: z = (1, 1)
-changes nothing. (d) Log-linear logits or the logits themselves: with f = (theta^2, -theta^2) the Hessian at 0 is 0 = F,
-the second derivative of J is not. (e) On-policy samples; a constant baseline. (f) From below it says nothing: H =
-diag(1, -2).
+## Statement
+
+**(a)** Let $\pi_\star$ be the policy at $\theta_\star$. If it is $\pi_{\text{ref}}\,e^{r/\beta}$, normalised, for
+every prompt, then for any parametrisation and any $\delta$
+
+$$
+D = \beta\,\mathrm{KL}(\pi_{\theta_\star + \delta}\,\|\,\pi_\star) .
+$$
+
+So $g = 0$, $H = \beta F \succeq 0$, and [T5](test_t05_refresh.py)'s $\mu$ is
+$\beta\,\lambda_{\min}(PFP \text{ on } S)$.
+
+**(b)** For a softmax, with $F$ at the old logits,
+
+$$
+\bigl|\mathrm{KL}(\text{new}\,\|\,\text{old}) - \tfrac12\,z\cdot Fz\bigr|
+\le \frac{(\max z - \min z)^3}{18\sqrt3} \le \frac{\sqrt6}{27}\|z\|^3 ,
+$$
+
+and $|\mathrm{KL}(\text{old}\,\|\,\text{new}) - \tfrac12\,z\cdot Fz|$ is at most half of that.
+
+**(c)** $\mathrm{KL} \le \tfrac14\|z\|^2$, either way.
+
+**(d)** Let $L_A = -J$. As a function of the logits its Hessian is $-\mathbb E[A\,ss^{\mathsf T}]$, so
+$|z\cdot Hz| \le A_{\max}\,z\cdot Fz$ with $A_{\max} = \max|A|$, and it is Lipschitz with
+$\rho \le \tfrac54\sqrt2\,(\max r - \min r)$:
+
+$$
+D \le g\cdot z + \tfrac12A_{\max}\,z\cdot Fz + \tfrac{\rho}{6}\|z\|^3 .
+$$
+
+For any two policies $|D| \le (\max r - \min r)\sqrt{\mathrm{KL} / 2}$.
+
+**(e)** The mean of $N$ on-policy samples of $(r - b)s$, $b$ a constant, has a covariance of at most
+$\tfrac1N\max|r - b|^2\,F$ (the difference is positive semidefinite). So [T5](test_t05_noise.py)(f) may use
+$\tfrac1N\max|r - b|^2\operatorname{tr}(PFP)$ for its $v$.
+
+**(f)** For any loss with a $\rho$-Lipschitz Hessian,
+
+$$
+D \le g\cdot\delta + \tfrac12\,\delta\cdot H_+\delta + \tfrac{\rho}{6}\|\delta\|^3 ,
+$$
+
+$H_+$ the positive part of $H$. An upper bound only.
+
+## Proof
+
+**(a)** With $Z$ the normaliser, $\log\pi_\star = \log\pi_{\text{ref}} + r / \beta - \log Z$. So for every $\pi$
+
+$$
+L_A = -J + \beta\,\mathbb E_\pi\log\frac\pi{\pi_{\text{ref}}}
+= \beta\,\mathbb E_\pi\log\frac\pi{\pi_\star} - \beta\log Z ,
+$$
+
+$\beta\,\mathrm{KL}(\pi\,\|\,\pi_\star)$ and a constant. KL is least, 0, at $\pi = \pi_\star$, and its Hessian there
+is $F$.
+
+**(b)** Let $\pi_s$ have the logits $f + sz$, and $a(s) = \log\sum e^{f + sz}$. Then $a' = \mathbb E_s\,z$,
+$a'' = \operatorname{Var}_s z$, and $a'''$ is the third central moment of $z$. Both divergences are integrals of
+$a''$:
+
+$$
+\begin{aligned}
+\mathrm{KL}(\pi_1\,\|\,\pi_0) &= a'(1) - (a(1) - a(0)) = \int_0^1 s\,a''(s)\,ds , \\
+\mathrm{KL}(\pi_0\,\|\,\pi_1) &= (a(1) - a(0)) - a'(0) = \int_0^1 (1 - s)\,a''(s)\,ds .
+\end{aligned}
+$$
+
+A variable within a range $R$ has a third central moment of at most $R^3 / (6\sqrt3)$ in size (two values with
+probabilities $\tfrac12 \pm \tfrac16\sqrt3$). So $|a''(s) - a''(0)| \le s\,R^3 / (6\sqrt3)$, and
+$\int s^2 = \tfrac13$, $\int (1 - s)\,s = \tfrac16$. Last, $R \le \sqrt2\,\|z\|$, as $(x - y)^2 \le 2(x^2 + y^2)$.
+
+**(c)** $\int_0^1 s\,a''\,ds \le \tfrac12\max a''$, and a variance is at most $\tfrac14R^2 \le \tfrac12\|z\|^2$.
+
+**(d)** $\nabla\log\pi(i) = e_i - \pi$, so the Hessian of $\log\pi(i)$ is $-F$ for every answer, and that of $J$ is
+$\mathbb E[A(ss^{\mathsf T} - F)] = \mathbb E[A\,ss^{\mathsf T}]$ as $\mathbb E\,A = 0$.
+
+Along $u$, $\|u\| = 1$, with $v = u - \mathbb E\,u$: $|v| \le \sqrt2$, $\sigma^2 = \mathbb E\,v^2 \le \tfrac12$, and
+the third derivative of $J$ is $\mathbb E[A(v^3 - 3\sigma^2v)]$, of size at most
+
+$$
+(\max r - \min r)(\sqrt2\,\sigma^2 + 3\sigma^3) \le (\max r - \min r)\,\tfrac54\sqrt2 ;
+$$
+
+a symmetric tensor is largest along one direction thrice (Banach). The proof of [T1](test_t01_taylor.py)(b) gives $D$.
+Last, $|\mathbb E_p\,r - \mathbb E_q\,r| \le \tfrac12(\max r - \min r)\sum|p - q|$ and Pinsker's inequality,
+$\sum|p - q| \le \sqrt{2\,\mathrm{KL}}$.
+
+**(e)** The covariance is $\tfrac1N\bigl(\mathbb E[(r - b)^2ss^{\mathsf T}] - \nabla J\,\nabla J^{\mathsf T}\bigr)$;
+drop what is subtracted.
+
+**(f)** is T1(a) with $H \preceq H_+$. ∎
+
+## Tight
+
+- (a) Exact.
+- (b) Two answers of probability $\tfrac12 \pm \tfrac16\sqrt3$, $z$ along $(1, -1)$, to leading order.
+- (c), and the last line of (d): two even answers.
+- (d) Four even answers with the scalar feature $(1, -1, 0, 0)$ and rewards $(-1, -1, 1, 1)$, to leading order. $\rho$
+  in (d) is not tight: two even answers have $\tfrac14\sqrt2$, the most that a search found.
+- (e) Feature $(1, 1, -1, -1)$, rewards $(1, -1, 1, -1)$.
+- (f) One positive curvature with a slope and a cubic.
+
+## Needed
+
+- (a) Realisability: even answers with features $(1, 0, -1)$ and rewards $(1, -2, 1)$ are stationary at 0, and damage
+  is a seventieth of the divergence at $\theta = 2$. A regulariser, for $\mu$: without it $J$ has no maximum, and a
+  policy that is $1 - \varepsilon$ sure has Fisher eigenvalues of order $\varepsilon$.
+- (b) The cubic term: $\tfrac12\,z\cdot Fz$ alone is wrong.
+- (c) No converse: $z = (1, 1)$ changes nothing.
+- (d) Log-linear logits or the logits themselves: with $f = (\theta^2, -\theta^2)$ the Hessian at 0 is $0 = F$, the
+  second derivative of $J$ is not.
+- (e) On-policy samples; a constant baseline.
+- (f) From below it says nothing: $H = \operatorname{diag}(1, -2)$.
 """
 
 import numpy as np

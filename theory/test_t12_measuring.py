@@ -1,29 +1,66 @@
 r"""T12. Measuring first and second order without a Hessian (C7).
 
-Setting. As in T1: theta* is A's checkpoint, delta all that later training added; g and H are gradient and Hessian of
-A's loss L at theta*, D2 = delta.H delta / 2. D+ = L(theta* + delta) - L(theta*) is the damage, and D- = L(theta* -
-delta) - L(theta*) that of the update's mirror image: three values of the loss, no derivative.
+*In words:* step against the update as well. What both steps do alike is of second order, what they do oppositely is
+of first.
 
-Assumption. The Hessian of L is rho-Lipschitz on the segment from theta* - delta to theta* + delta; in (b), from theta -
-h v to theta + h v.
+## Setting
 
-Statement.
-(a) |(D+ + D-)/2 - D2| <= rho/6 ||delta||^3 and |(D+ - D-)/2 - g.delta| <= rho/6 ||delta||^3. So if damage is of second
-    order, a step against delta hurts as much; if it is of first order, that step helps as much.
-(b) ||(grad L(theta + h v) - grad L(theta - h v)) / 2h - H(theta) v|| <= rho h / 2, for ||v|| = 1 and h > 0: a
-    Hessian-vector product from two gradients.
+As in [T1](test_t01_taylor.py): $\theta_\star$ is A's checkpoint and $\delta$ all that later training added; $g$ and
+$H$ are gradient and Hessian of A's loss $L$ at $\theta_\star$, $H(\theta)$ is the Hessian at $\theta$, and
+$D_2 = \tfrac12\,\delta\cdot H\delta$. The damage and that of the update's mirror image are
 
-Proof. (a) T1(a), that |D+ - g.delta - D2| <= rho/6 ||delta||^3, holds for -delta too: |D- + g.delta - D2| <= rho/6
-||delta||^3. (For completeness: with phi(s) = L(theta* + s delta) the left side is |int_0^1 (1 - s) (phi''(s) -
-phi''(0)) ds|, and |phi''(s) - phi''(0)| <= rho s ||delta||^3.) Half the sum and half the difference of the two are the
-two lines.
-(b) The quotient is (1/2h) int_{-h}^h H(theta + s v) v ds, so the left side is at most (1/2h) int_{-h}^h rho |s| ds =
-rho h / 2. ∎
+$$
+D_+ = L(\theta_\star + \delta) - L(\theta_\star) , \qquad D_- = L(\theta_\star - \delta) - L(\theta_\star) :
+$$
 
-Tight. (a) rho/6 |x|^3 in the even part, rho/6 x^3 in the odd one. (b) rho/6 |x|^3 at 0.
+three values of the loss, no derivative.
 
-Needed. A Lipschitz Hessian: |x|^(5/2), and sign(x) |x|^(5/2) for the odd part, near 0. On both sides: max(0, -x - 1)^3
-has rho = 0 wherever x > -1, but D- = 1 at x = 2.
+## Assumption
+
+The Hessian of $L$ is $\rho$-Lipschitz on the segment from $\theta_\star - \delta$ to $\theta_\star + \delta$; in (b),
+from $\theta - hv$ to $\theta + hv$.
+
+## Statement
+
+**(a)** Half the sum is of second order, half the difference of first:
+
+$$
+\begin{aligned}
+\bigl|\tfrac12(D_+ + D_-) - D_2\bigr| &\le \tfrac{\rho}{6}\|\delta\|^3 , \\
+\bigl|\tfrac12(D_+ - D_-) - g\cdot\delta\bigr| &\le \tfrac{\rho}{6}\|\delta\|^3 .
+\end{aligned}
+$$
+
+So if damage is of second order, a step against $\delta$ hurts as much; if it is of first order, that step helps as
+much.
+
+**(b)** A Hessian-vector product comes from two gradients: for $\|v\| = 1$ and $h > 0$
+
+$$
+\Bigl\|\frac{\nabla L(\theta + hv) - \nabla L(\theta - hv)}{2h} - H(\theta)\,v\Bigr\| \le \tfrac12\rho h .
+$$
+
+## Proof
+
+**(a)** T1(a), that $|D_+ - g\cdot\delta - D_2| \le \tfrac{\rho}{6}\|\delta\|^3$, holds for $-\delta$ too:
+$|D_- + g\cdot\delta - D_2| \le \tfrac{\rho}{6}\|\delta\|^3$. (For completeness: with
+$\varphi(s) = L(\theta_\star + s\delta)$ the left side is
+$\bigl|\int_0^1 (1 - s)(\varphi''(s) - \varphi''(0))\,ds\bigr|$, and
+$|\varphi''(s) - \varphi''(0)| \le \rho s\|\delta\|^3$.) Half the sum and half the difference of the two are the two
+lines.
+
+**(b)** The quotient is $\tfrac1{2h}\int_{-h}^h H(\theta + sv)\,v\,ds$, so the left side is at most
+$\tfrac1{2h}\int_{-h}^h \rho|s|\,ds = \tfrac12\rho h$. ∎
+
+## Tight
+
+- (a) $\tfrac{\rho}{6}|x|^3$ in the even part, $\tfrac{\rho}{6}x^3$ in the odd one.
+- (b) $\tfrac{\rho}{6}|x|^3$ at 0.
+
+## Needed
+
+- A Lipschitz Hessian: $|x|^{5/2}$, and $\operatorname{sign}(x)|x|^{5/2}$ for the odd part, near 0.
+- On both sides: $\max(0, -x - 1)^3$ has $\rho = 0$ wherever $x > -1$, but $D_- = 1$ at $x = 2$.
 """
 
 import numpy as np

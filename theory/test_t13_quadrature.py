@@ -1,37 +1,84 @@
-"""T13. Averaged along the path, the second-order form is exact; what a few points of the path miss (C7; ours).
+r"""T13. Averaged along the path, the second-order form is exact; what a few points of the path miss (C7; ours).
 
-Setting. As in T1: phi(s) = L(theta* + s delta), D = phi(1) - phi(0), g.delta = phi'(0), and phi''(s) = delta.H(s)
-delta, H(s) the Hessian at theta* + s delta. A rule measures phi'' at points s_i in [0, 1] with shares w_i >= 0 that
-sum to 1: Q = sum_i w_i phi''(s_i). Gauss's rule of n nodes, Q_n, is the one that is exact for all polynomials of
-degree up to 2n - 1 under the weight 2 (1 - s).
+*In words:* the curvature averaged along the update, early parts counted more, gives the damage without any remainder,
+and a single Hessian a third of the way is worth 1.7 at the start.
 
-Assumptions. (a) phi is twice continuously differentiable. (b) |phi^(2n+2)| <= M on [0, 1]. (c) the Hessian is
-rho-Lipschitz on the segment; any rule.
+## Setting
 
-Statement.
-(a) D = g.delta + delta.H' delta / 2, with H' = int_0^1 2 (1 - s) H(s) ds: no remainder.
-(b) |D - g.delta - Q_n / 2| <= M / ((2n)! 2 (n + 1) binom(2n + 1, n)^2): M/72 for one node, which is at s = 1/3;
-    M/14400 for two.
-(c) |D - g.delta - Q / 2| <= rho/2 ||delta||^3 W, W = int_0^1 |F(s) - F_Q(s)| ds with F(s) = 1 - (1 - s)^2 and F_Q the
-    share of the rule up to s. The Hessian at the start alone has W = 1/3, T1's rho/6; Gauss's single node has W =
-    16/81, so that one Hessian at a third of the way is worth 1.7 at the start.
+As in [T1](test_t01_taylor.py): $\varphi(s) = L(\theta_\star + s\delta)$, $D = \varphi(1) - \varphi(0)$,
+$g\cdot\delta = \varphi'(0)$, and $\varphi''(s) = \delta\cdot H(s)\delta$, where $H(s)$ is the Hessian at
+$\theta_\star + s\delta$.
 
-Proof. (a) is Taylor's formula D = phi'(0) + int_0^1 (1 - s) phi''(s) ds.
-(b) Let f = phi'' and let p be the polynomial of degree 2n - 1 that agrees with f and f' at the n nodes (Hermite's
-    interpolation): f(s) - p(s) = f^(2n)(x) / (2n)! pi(s)^2 for some x(s), pi(s) = prod_i (s - s_i). The rule is exact
-    on p and agrees on p and f, so the error of Q_n / 2 is int_0^1 (1 - s) (f - p) ds, at most M / (2n)! int_0^1 (1 -
-    s) pi^2 ds. pi is the monic polynomial orthogonal under 1 - s: with the Jacobi polynomial P on [-1, 1] for the
-    weight 1 - x, whose squared norm is 2 / (n + 1) and whose leading coefficient is binom(2n + 1, n) / 2^n, x = 2s -
-    1 gives int_0^1 (1 - s) pi^2 ds = 1 / (2 (n + 1) binom(2n + 1, n)^2).
-(c) The error is half of int_0^1 phi'' d(F - F_Q). Integrating by parts, with F = F_Q at both ends, it is half of
-    -int_0^1 (F - F_Q) d phi'', and phi'' has slope at most rho ||delta||^3. ∎
+A *rule* measures $\varphi''$ at points $s_i$ in $[0, 1]$ with shares $w_i \ge 0$ that sum to 1:
+$Q = \sum_iw_i\varphi''(s_i)$. *Gauss's rule* of $n$ nodes, $Q_n$, is the one that is exact for all polynomials of
+degree up to $2n - 1$ under the weight $2(1 - s)$.
 
-Tight. (b) phi = s^(2n+2), whose derivative of that order is constant. (c) phi'' that rises with slope rho where F <
-F_Q and falls where F > F_Q.
+## Assumptions
 
-Needed. (b) Smoothness: (s - 1/3)_+^3 has no fourth derivative; with M = 0 from either side of 1/3 it is missed. (c) A
-Lipschitz Hessian: phi'' = 1 just at the node is measured and weighs nothing. The weight: an unweighted mean of H(s) is
-wrong by phi'''/12 already for cubics; it is exact for the gradient's change instead (T5).
+- (a) $\varphi$ is twice continuously differentiable.
+- (b) $|\varphi^{(2n+2)}| \le M$ on $[0, 1]$.
+- (c) The Hessian is $\rho$-Lipschitz on the segment; any rule.
+
+## Statement
+
+**(a)** With $H' = \int_0^1 2(1 - s)H(s)\,ds$ there is no remainder:
+
+$$
+D = g\cdot\delta + \tfrac12\,\delta\cdot H'\delta .
+$$
+
+**(b)** Gauss's rule misses little of a smooth loss:
+
+$$
+\bigl|D - g\cdot\delta - \tfrac12Q_n\bigr| \le \frac M{(2n)!\;2(n + 1)\binom{2n + 1}n^2} :
+$$
+
+$M / 72$ for one node, which is at $s = \tfrac13$; $M / 14400$ for two.
+
+**(c)** Any rule, with $F(s) = 1 - (1 - s)^2$ and $F_Q$ the share of the rule up to $s$:
+
+$$
+\bigl|D - g\cdot\delta - \tfrac12Q\bigr| \le \tfrac{\rho}{2}\|\delta\|^3\,W , \qquad W = \int_0^1 |F(s) - F_Q(s)|\,ds .
+$$
+
+The Hessian at the start alone has $W = \tfrac13$, T1's $\rho / 6$; Gauss's single node has $W = \tfrac{16}{81}$, so
+that one Hessian at a third of the way is worth 1.7 at the start.
+
+## Proof
+
+**(a)** is Taylor's formula $D = \varphi'(0) + \int_0^1 (1 - s)\,\varphi''(s)\,ds$.
+
+**(b)** Let $f = \varphi''$ and let $p$ be the polynomial of degree $2n - 1$ that agrees with $f$ and $f'$ at the $n$
+nodes (Hermite's interpolation). With $\pi(s) = \prod_i(s - s_i)$,
+
+$$
+f(s) - p(s) = \frac{f^{(2n)}(x)}{(2n)!}\,\pi(s)^2 \quad\text{for some } x = x(s) .
+$$
+
+The rule is exact on $p$ and agrees on $p$ and $f$, so the error of $\tfrac12Q_n$ is $\int_0^1 (1 - s)(f - p)\,ds$, at
+most $\tfrac M{(2n)!}\int_0^1 (1 - s)\,\pi^2\,ds$. $\pi$ is the monic polynomial orthogonal under $1 - s$. The Jacobi
+polynomial on $[-1, 1]$ for the weight $1 - x$ has the squared norm $2 / (n + 1)$ and the leading coefficient
+$\binom{2n + 1}n / 2^n$, so that $x = 2s - 1$ gives
+
+$$
+\int_0^1 (1 - s)\,\pi^2\,ds = \frac1{2(n + 1)\binom{2n + 1}n^2} .
+$$
+
+**(c)** The error is half of $\int_0^1 \varphi''\,d(F - F_Q)$. Integrating by parts, with $F = F_Q$ at both ends, it
+is half of $-\int_0^1 (F - F_Q)\,d\varphi''$, and $\varphi''$ has slope at most $\rho\|\delta\|^3$. ∎
+
+## Tight
+
+- (b) $\varphi = s^{2n+2}$, whose derivative of that order is constant.
+- (c) $\varphi''$ that rises with slope $\rho$ where $F < F_Q$ and falls where $F > F_Q$.
+
+## Needed
+
+- (b) Smoothness: $(s - \tfrac13)_+^3$ has no fourth derivative; with $M = 0$ from either side of $\tfrac13$ it is
+  missed.
+- (c) A Lipschitz Hessian: $\varphi'' = 1$ just at the node is measured and weighs nothing. The weight: an unweighted
+  mean of $H(s)$ is wrong by $\tfrac1{12}\varphi'''$ already for cubics; it is exact for the gradient's change instead
+  ([T5](test_t05_refresh.py)).
 """
 
 import numpy as np

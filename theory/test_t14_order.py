@@ -1,42 +1,109 @@
-"""T14. Rollback then refresh, or refresh then rollback: which order leaves less damage? (C9, C11; ours)
+r"""T14. Rollback then refresh, or refresh then rollback: which order leaves less damage? (C9, C11; ours)
 
-Setting. L(theta* + e) - L(theta*) = e.He/2: a quadratic with g = 0, whose damage D(e) this is; delta is the update. M
-is a set of coordinates, N the others; m is delta on M and 0 on N, n = delta - m; an index M or N of a vector or
-matrix takes its part. Rollback sets e to 0 on M: e -> Ne, N also the projector. A refresh of t steps of gradient
-descent with step size alpha is e -> Re, R = (I - alpha H)^t. L is the largest eigenvalue of H, l the smallest that is
-not 0. Refresh last leaves D(RN delta); rollback last leaves D(NR delta); rollback alone D(n).
+*In words:* a refresh that comes last repairs all of the damage in the end; a rollback that comes last can undo a
+repair. After one step it is known exactly which order is better.
 
-Assumptions. H >= 0 and 0 < alpha <= 2/L; in the limits of (a) and (b), alpha < 2/L. (d) is an identity and needs
-neither.
+## Setting
 
-Statement.
-(a) Refresh last: D(RN delta) <= max(|1 - alpha l|, |1 - alpha L|)^2t D(n) <= D(n), and it goes to 0 with t.
-(b) Rollback last: D(NR delta) goes to D(Nz), z the projection of delta onto the kernel of H; this may be more than 0
-    although D(z) = 0: a rollback can damage what a refresh had fully repaired.
-(c) |sqrt(D(NR delta)) - sqrt(D(RN delta))| <= sqrt(L/2) t alpha ||H_MN|| ||delta||: the order matters as far as H
-    couples the two sets, and not at all where it does not.
-(d) After one step, D(NR delta) - D(RN delta) = alpha (||(Hn)_M||^2 - (Hn)_N.(Hm)_N) + alpha^2/2 (v.Hv - w.Hw), with v
-    = NH delta and w = Hn. So a short refresh should come last iff ||(Hn)_M||^2 > (Hn)_N.(Hm)_N: always if what was
-    rolled back pulled the rest the wrong way, (Hn)_N.(Hm)_N <= 0.
+$L(\theta_\star + e) - L(\theta_\star) = \tfrac12\,e\cdot He$: a quadratic with $g = 0$, whose damage $D(e)$ this is;
+$\delta$ is the update. $M$ is a set of coordinates, $N$ the others; $m$ is $\delta$ on $M$ and 0 on $N$,
+$n = \delta - m$; an index $M$ or $N$ of a vector or matrix takes its part. $\lambda_{\max}$ is the largest eigenvalue
+of $H$, $\lambda_{\min}$ the smallest that is not 0.
 
-Proof. (a) In the eigenbasis of H, e -> Re multiplies coordinate i by (1 - alpha lambda_i)^t, and D = sum lambda_i
-c_i^2/2 does not see the kernel. |1 - alpha lambda| is convex in lambda, so it is largest at l or L; it is at most 1
-there as alpha <= 2/L.
-(b) R delta goes to z by the same formula, and N and D are continuous. Example: H = [1, 1; 1, 1], delta = (1, -1), M =
-{1}: delta is in the kernel, Nz = (0, -1), D(Nz) = 1/2.
-(c) sqrt(2D) is the seminorm ||e||_H = ||H^(1/2) e||, so by the triangle inequality the left side is at most ||(NR -
-RN) delta||_H / sqrt 2 <= sqrt(L/2) ||(NR - RN) delta||. With A = I - alpha H, NA^t - A^t N = sum_j A^j (NA - AN)
-A^(t-1-j) (telescoping), and ||A|| <= 1; so ||NR - RN|| <= t ||NA - AN|| = t alpha ||NH - HN||. In blocks, NH - HN has
-H_NM and -H_MN off the diagonal and zeros on it, so its norm is ||H_MN||.
-(d) D(RN delta) = D(n - alpha w) = D(n) - alpha ||Hn||^2 + alpha^2/2 w.Hw. N(delta - alpha H delta) = n - alpha v, so
-D(NR delta) = D(n) - alpha n.Hv + alpha^2/2 v.Hv, and n.Hv = (Hn)_N.(Hn + Hm)_N. Subtract, with ||Hn||^2 =
-||(Hn)_M||^2 + ||(Hn)_N||^2. ∎
+- *Rollback* sets $e$ to 0 on $M$: $e \mapsto Ne$, $N$ also the projector.
+- *Refresh* of $t$ steps of gradient descent with step size $\alpha$ is $e \mapsto Re$, $R = (I - \alpha H)^t$.
 
-Tight. (a) n along the slowest eigenvector. (c) H = [a, c; c, b], M = {1}, delta = (1, 0), one step: refresh last
-leaves 0, rollback last alpha c sqrt(b/2), and L goes to b with c to 0. (d) is exact.
+Refresh last leaves $D(RN\delta)$; rollback last leaves $D(NR\delta)$; rollback alone $D(n)$.
 
-Needed. H >= 0: along a negative eigenvalue a refresh runs away. alpha <= 2/L: the same along a positive one. g = 0:
-with a slope the two orders differ even where H couples nothing.
+## Assumptions
+
+$H \succeq 0$ and $0 < \alpha \le 2 / \lambda_{\max}$; in the limits of (a) and (b), $\alpha < 2 / \lambda_{\max}$.
+(d) is an identity and needs neither.
+
+## Statement
+
+**(a)** *Refresh last:*
+
+$$
+D(RN\delta) \le \max\bigl(|1 - \alpha\lambda_{\min}|,\ |1 - \alpha\lambda_{\max}|\bigr)^{2t}\,D(n) \le D(n) ,
+$$
+
+and it goes to 0 with $t$.
+
+**(b)** *Rollback last:* $D(NR\delta)$ goes to $D(Nz)$, $z$ the projection of $\delta$ onto the kernel of $H$. This
+may be more than 0 although $D(z) = 0$: a rollback can damage what a refresh had fully repaired.
+
+**(c)** The order matters as far as $H$ couples the two sets, and not at all where it does not:
+
+$$
+\Bigl|\sqrt{D(NR\delta)} - \sqrt{D(RN\delta)}\Bigr|
+\le \sqrt{\tfrac12\lambda_{\max}}\;t\,\alpha\,\|H_{MN}\|\,\|\delta\| .
+$$
+
+**(d)** After one step, with $v = NH\delta$ and $w = Hn$,
+
+$$
+\begin{aligned}
+D(NR\delta) - D(RN\delta) ={}& \alpha\bigl(\|(Hn)_M\|^2 - (Hn)_N\cdot(Hm)_N\bigr) \\
+&+ \tfrac12\alpha^2(v\cdot Hv - w\cdot Hw) .
+\end{aligned}
+$$
+
+So a short refresh should come last iff $\|(Hn)_M\|^2 > (Hn)_N\cdot(Hm)_N$: always if what was rolled back pulled the
+rest the wrong way, $(Hn)_N\cdot(Hm)_N \le 0$.
+
+## Proof
+
+**(a)** In the eigenbasis of $H$, $e \mapsto Re$ multiplies coordinate $i$ by $(1 - \alpha\lambda_i)^t$, and
+$D = \tfrac12\sum_i\lambda_ic_i^2$ does not see the kernel. $|1 - \alpha\lambda|$ is convex in $\lambda$, so it is
+largest at $\lambda_{\min}$ or $\lambda_{\max}$; it is at most 1 there as $\alpha \le 2 / \lambda_{\max}$.
+
+**(b)** $R\delta$ goes to $z$ by the same formula, and $N$ and $D$ are continuous. Example: $H = [1, 1; 1, 1]$,
+$\delta = (1, -1)$, $M = \{1\}$: $\delta$ is in the kernel, $Nz = (0, -1)$, $D(Nz) = \tfrac12$.
+
+**(c)** $\sqrt{2D}$ is the seminorm $\|e\|_H = \|H^{1/2}e\|$, so by the triangle inequality the left side is at most
+
+$$
+\tfrac1{\sqrt2}\|(NR - RN)\delta\|_H \le \sqrt{\tfrac12\lambda_{\max}}\;\|(NR - RN)\delta\| .
+$$
+
+With $A = I - \alpha H$, telescoping,
+
+$$
+NA^t - A^tN = \sum_{j = 0}^{t - 1}A^j(NA - AN)A^{t-1-j} ,
+$$
+
+and $\|A\| \le 1$; so
+
+$$
+\|NR - RN\| \le t\,\|NA - AN\| = t\,\alpha\,\|NH - HN\| .
+$$
+
+In blocks, $NH - HN$ has $H_{NM}$ and $-H_{MN}$ off the diagonal and zeros on it, so its norm is $\|H_{MN}\|$.
+
+**(d)** Refresh last ends at $n - \alpha w$, rollback last at $N(\delta - \alpha H\delta) = n - \alpha v$. So
+
+$$
+\begin{aligned}
+D(RN\delta) &= D(n) - \alpha\|Hn\|^2 + \tfrac12\alpha^2\,w\cdot Hw , \\
+D(NR\delta) &= D(n) - \alpha\,n\cdot Hv + \tfrac12\alpha^2\,v\cdot Hv ,
+\end{aligned}
+$$
+
+and $n\cdot Hv = (Hn)_N\cdot(Hn + Hm)_N$. Subtract, with $\|Hn\|^2 = \|(Hn)_M\|^2 + \|(Hn)_N\|^2$. ∎
+
+## Tight
+
+- (a) $n$ along the slowest eigenvector.
+- (c) $H = [a, c; c, b]$, $M = \{1\}$, $\delta = (1, 0)$, one step: refresh last leaves 0, the root of what rollback
+  last leaves is $\alpha c\sqrt{b / 2}$, and $\lambda_{\max}$ goes to $b$ with $c$ to 0.
+- (d) Exact.
+
+## Needed
+
+- $H \succeq 0$: along a negative eigenvalue a refresh runs away.
+- $\alpha \le 2 / \lambda_{\max}$: the same along a positive one.
+- $g = 0$: with a slope the two orders differ even where $H$ couples nothing.
 """
 
 import numpy as np

@@ -1,34 +1,75 @@
-"""T15. After how many refresh steps is the domains' total best? (C10; T6(d) for many directions; ours)
+r"""T15. After how many refresh steps is the domains' total best? (C10; T6(d) for many directions; ours)
 
-Setting. theta_0 = theta* + delta; a refresh of A takes gradient steps of size alpha on L_A from theta_0, after t of
-which theta_t = theta_0 + u_t. L_A is quadratic with minimum theta* and Hessian H_A; L_B stands for all that others
-may lose, with Hessian H_B. F(t) = (L_A + L_B)(theta_0) - (L_A + L_B)(theta_t) is what the refresh gains in total.
+*In words:* each direction of the curvature has a best number of steps, and the best for the total lies between the
+least and the greatest of these.
 
-Assumptions. (a), (b): H_A and H_B are diagonal in common eigenvectors, with eigenvalues a_i > 0 and b_i; c_i are
-delta's coordinates there; B is stationary at theta_0, as it is right after its own training. (b): b_i > 0 and 0 <
-alpha a_i < 1. (c): L_A and L_B are any quadratics, at any point.
+## Setting
 
-Statement.
-(a) F(t) = sum_i c_i^2/2 (a_i (1 - x_i^2) - b_i (1 - x_i)^2), x_i = (1 - alpha a_i)^t.
-(b) Every best t lies between the least and the greatest of t_i = ln(b_i / (a_i + b_i)) / ln(1 - alpha a_i), where
-    direction i has undone the share a_i / (a_i + b_i) of its damage; for whole steps, between the whole numbers
-    around them. If b_i is a constant times a_i, steep directions are done early: short refreshes repair the conflict
-    subspace first.
-(c) With gradients g of A and g_B of B where a step starts, the step changes the total for the better iff alpha is
-    below 2 g.(g + g_B) / g.(H_A + H_B) g and g.(g + g_B) > 0. So a refresh should stop at the first step for which it
-    is not: this needs two gradients and one Hessian-vector product, and no knowledge of theta*.
+$\theta_0 = \theta_\star + \delta$. A refresh of A takes gradient steps of size $\alpha$ on $L_A$ from $\theta_0$,
+after $t$ of which $\theta_t = \theta_0 + u_t$. $L_A$ is quadratic with minimum $\theta_\star$ and Hessian $H_A$;
+$L_B$ stands for all that others may lose, with Hessian $H_B$. In total the refresh gains
 
-Proof. (a) Coordinate i of theta_t - theta* is c_i x_i, so A gains a_i c_i^2 (1 - x_i^2)/2; that of u_t is c_i (x_i -
-1), so B loses b_i c_i^2 (1 - x_i)^2/2.
-(b) As a function of x in (0, 1], a (1 - x^2) - b (1 - x)^2 has the slope 2 (b - (a + b) x): it rises as x falls to b
-/ (a + b) and falls beyond. x_i falls with t. Before the least t_i every term rises, after the greatest every term
-falls.
-(c) The total changes by -alpha g.(g + g_B) + alpha^2/2 g.(H_A + H_B) g. ∎
+$$
+F(t) = (L_A + L_B)(\theta_0) - (L_A + L_B)(\theta_t) .
+$$
 
-Tight. (b) one direction, where both ends are the best t. (c) at the bound the total does not change.
+## Assumptions
 
-Needed. B stationary, in (b): a slope of B moves the best t out of the range. alpha a < 1: beyond it x_i changes sign,
-and the first step can overshoot to a loss. Quadratics, in (c): with a cubic term the bound errs.
+- (a), (b): $H_A$ and $H_B$ are diagonal in common eigenvectors, with eigenvalues $a_i > 0$ and $b_i$; $c_i$ are the
+  coordinates of $\delta$ there; B is stationary at $\theta_0$, as it is right after its own training.
+- (b): $b_i > 0$ and $0 < \alpha a_i < 1$.
+- (c): $L_A$ and $L_B$ are any quadratics, at any point.
+
+## Statement
+
+**(a)** With $x_i = (1 - \alpha a_i)^t$,
+
+$$
+F(t) = \tfrac12\sum_ic_i^2\bigl(a_i(1 - x_i^2) - b_i(1 - x_i)^2\bigr) .
+$$
+
+**(b)** Every best $t$ lies between the least and the greatest of
+
+$$
+t_i = \ln\frac{b_i}{a_i + b_i} \Big/ \ln(1 - \alpha a_i) ,
+$$
+
+where direction $i$ has undone the share $a_i / (a_i + b_i)$ of its damage; for whole steps, between the whole numbers
+around them. If $b_i$ is a constant times $a_i$, steep directions are done early: short refreshes repair the conflict
+subspace first.
+
+**(c)** Let $g$ and $g_B$ be the gradients of A and of B where a step starts. If $g\cdot(g + g_B) > 0$, the step
+changes the total for the better iff
+
+$$
+\alpha < \frac{2\,g\cdot(g + g_B)}{g\cdot(H_A + H_B)\,g} ,
+$$
+
+and for every $\alpha$ if the denominator is not positive. If $g\cdot(g + g_B) \le 0$, no short step does, and no step
+at all if the denominator is not negative. So a refresh should stop at the first step that does not: this needs two
+gradients and one Hessian-vector product, and no knowledge of $\theta_\star$.
+
+## Proof
+
+**(a)** Coordinate $i$ of $\theta_t - \theta_\star$ is $c_ix_i$, so A gains $\tfrac12a_ic_i^2(1 - x_i^2)$. That of
+$u_t$ is $c_i(x_i - 1)$, so B loses $\tfrac12b_ic_i^2(1 - x_i)^2$.
+
+**(b)** As a function of $x$ in $(0, 1]$, $a(1 - x^2) - b(1 - x)^2$ has the slope $2(b - (a + b)x)$: it rises as $x$
+falls to $b / (a + b)$ and falls beyond. $x_i$ falls with $t$. Before the least $t_i$ every term rises, after the
+greatest every term falls.
+
+**(c)** The total changes by $-\alpha\,g\cdot(g + g_B) + \tfrac12\alpha^2\,g\cdot(H_A + H_B)\,g$. ∎
+
+## Tight
+
+- (b) One direction, where both ends are the best $t$.
+- (c) At the bound the total does not change.
+
+## Needed
+
+- B stationary, in (b): a slope of B moves the best $t$ out of the range.
+- $\alpha a < 1$: beyond it $x_i$ changes sign, and the first step can overshoot to a loss.
+- Quadratics, in (c): with a cubic term the bound errs.
 """
 
 import numpy as np
