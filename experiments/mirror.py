@@ -6,7 +6,7 @@ Measured   On unseen prompts, in points of exact expected reward. With δ the up
            Math's checkpoint, costs Math; and what Math gains when a share of the coordinates, those of the largest
            signed δ·Hδ, is put back after δ.
 Control    A Gaussian direction as long as δ; as many coordinates, picked by |δ·Hδ|.
-Seeds      10 to 19. Both were first seen on seed 0 (book/05_orthogonal.md, book/08_rollback.md).
+Seeds      20 to 29. Both were first seen on seed 0 (book/05_orthogonal.md, book/08_rollback.md).
 Band       RULES.
 """
 
@@ -17,13 +17,16 @@ import torch
 from torch import Tensor
 
 from toymdrl.analysis.rollback import restricted, top_coordinates
+from toymdrl.curvature import Hessian
 from toymdrl.evidence import Row, Rule, interval, rule_table
-from toymdrl.parameters import at_parameters
-from toymdrl.policy.exact import exact_score
+from toymdrl.parameters import at_parameters, read_parameters
+from toymdrl.policy.exact import ExpectedReward, exact_score
+from toymdrl.policy.losses import first_problems, reward_loss
 from toymdrl.policy.scores import scoreboard
+from toymdrl.runs.plan import Checkpoint, stages
 from toymdrl.streams import stream
 from toymdrl.study.questions import Setting
-from toymdrl.study.stage import run_of, seeds_of, subject_of
+from toymdrl.study.stage import config_of, executed, seeds_of
 
 TITLE = "Harm has no sign: the mirror, and the signed rollback"
 PLACE = 10
@@ -43,21 +46,26 @@ def settings(preset: str, seeds: range) -> list[Setting]:
 
 def measure(setting: Setting, out: Path) -> Row:
     """Math's loss by the update, its mirror and a random direction; its gain by both kinds of rollback."""
-    subject, unseen = subject_of(run_of(setting, out)), scoreboard()["math"]
-    delta, end = subject.delta, subject.start + subject.delta
+    config = config_of(setting)
+    sequence = [stage for stage in stages(config) if stage.kind in ("base", "stage")]
+    run, unseen = executed(config, sequence, out), scoreboard()["math"]
+    math, last = (run.load_policy(Checkpoint("stage", domain)) for domain in ("math", config.order[-1]))
+    start, end = read_parameters(math), read_parameters(last)
+    delta = end - start
 
     def score(where: Tensor) -> float:
-        with at_parameters(subject.policy, where):
-            return exact_score(subject.policy, unseen)
+        with at_parameters(math, where):
+            return exact_score(math, unseen)
 
-    level, after = score(subject.start), score(end)
+    level, after = score(start), score(end)
     drawn = torch.randn(delta.shape, generator=stream(setting["seed"], "mirror"))
     row = {
         "lost": level - after,
-        "mirror": level - score(subject.start - delta),
-        "gaussian": level - score(subject.start + drawn * (delta.norm() / drawn.norm())),
+        "mirror": level - score(start - delta),
+        "gaussian": level - score(start + drawn * (delta.norm() / drawn.norm())),
     }
-    terms = delta * subject.product
+    loss = reward_loss(ExpectedReward(first_problems("math", "train", config.analysis.prompts)))
+    terms = delta * (Hessian(math.requires_grad_(True), loss, keep_graph=False) @ delta)
     for share in SHARES:
         for name, ranking in (("signed", terms), ("size", terms.abs())):
             part = restricted(delta, top_coordinates(ranking, int(share * len(delta))))

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 from experiments import literature
-from toymdrl import catalogue
+from toymdrl import catalogue, rows
 from toymdrl.claims.paper import PAPER
 from toymdrl.files import write_atomically
-from toymdrl.study import claims, questions, rows
+from toymdrl.study import claims, questions
 from toymdrl.study.asking import draw
 from toymdrl.study.page import page, pilot
 

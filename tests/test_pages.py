@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from experiments import pages
+from toymdrl import rows as stored_rows
 from toymdrl.claims.paper import PAPER
 from toymdrl.evidence import Row
 from toymdrl.study import claims
-from toymdrl.study import rows as stored_rows
 from toymdrl.study.compare import compare
 from toymdrl.study.page import MEANINGLESS, page
 

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from toymdrl.claims import seeds as committed
 from toymdrl.claims.base import Claim
 from toymdrl.claims.explanation import explain, numbers_code, outcome
 from toymdrl.claims.paper import CLAIMS, entries, numbers
@@ -25,7 +26,7 @@ from toymdrl.runs.progress import Observer
 from toymdrl.study.questions import Question, Setting
 from toymdrl.study.stage import run_of, seeds_of
 
-NAME = "claims"
+NAME = committed.NAME
 QUESTION = cast(Question, sys.modules[__name__])
 """This file is a question too."""
 TITLE = "The claims"
