@@ -161,8 +161,9 @@ def figure(result: Contraction) -> Figure:
         axes.plot(steps, result.directional, "--", color=INK, label="T5(a)'s bound, curvature and leak as met")
         holds = "keeps to" if result.holds(result.paper) else "breaks"
         shrinks = "shrinks" if result.inside[-1] < result.inside[0] else "does not shrink"
-        axes.set(yscale="log", title=f"The harm inside {shrinks}, and {holds} the paper's bound")
+        axes.set(title=f"The harm inside {shrinks}, and {holds} the paper's bound")
         axes.set(xlabel="exact refresh step", ylabel="‖P(θ − θ*)‖")
+        axes.set_ylim(bottom=0)
         axes.set_xticks(list(steps)[::2])
         axes.legend(frameon=False, fontsize=8.5)
     return drawn

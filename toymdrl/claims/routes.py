@@ -172,11 +172,11 @@ def chapters(outcome: Outcome) -> list[Chapter]:
 
 
 RANKED = {
-    "shared": "direction, shared neurons",
-    "elsewhere": "direction, other neurons",
-    "whole": "direction, all weights",
-    "shared_curved": "and curvature, shared neurons",
-    "whole_curved": "and curvature, all weights",
+    "shared": "direction on shared neurons",
+    "elsewhere": "direction on other neurons",
+    "whole": "direction on all weights",
+    "shared_curved": "with curvature, shared neurons",
+    "whole_curved": "with curvature, all weights",
 }
 """The predictions that the figure compares, in words."""
 
@@ -185,7 +185,7 @@ def figure(result: Routes) -> Figure:
     """Overlap of active neurons; how well each prediction ranks who gains and who is harmed."""
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         drawn = Figure(figsize=(12, 3.6))
-        left, right = drawn.subplots(1, 2, gridspec_kw={"wspace": 0.55})
+        left, right = drawn.subplots(1, 2, gridspec_kw={"wspace": 0.65})
         names = [f"{domains.title(each.one)}–{domains.title(each.other)}" for each in result.overlaps]
         places = np.arange(len(names))[::-1]
         overlaps = [each.jaccard for each in result.overlaps]
@@ -200,14 +200,13 @@ def figure(result: Routes) -> Figure:
                 ranks[words] = rank
         title = "Too few pairs to rank who is harmed"
         if ranks:
-            title = f"Best at ranking who is harmed: {max(ranks, key=lambda words: ranks[words])}"
+            title = f"Ranks them best: {max(ranks, key=lambda words: ranks[words])}"
         rows = np.arange(len(ranks))[::-1]
         right.barh(rows, list(ranks.values()), color=FAINT, alpha=0.6)
         right.axvline(0, color=INK, linewidth=0.8)
         right.set_yticks(rows, list(ranks), color=INK)
-        right.set(xlabel="rank correlation with the points gained or lost", xlim=(-1, 1))
-        # Begun over the names of its bars, which leave no room above the axes alone.
-        right.set_title(title, x=-0.4)
+        right.set(title=title, xlabel="rank correlation with who gains and who is harmed", xlim=(-1, 1))
+        right.set_xticks([-1, -0.5, 0, 0.5, 1])
     return drawn
 
 

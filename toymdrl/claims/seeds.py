@@ -57,7 +57,7 @@ def typical(outcome: Outcome) -> Seeds | None:
     found = rows.read(here, NAME) if here else rows.NOTHING
     if not found.rows or not _alike(outcome.config, found.rows[0]["setting"]["preset"]):
         return None
-    claims = {}
+    claims: dict[str, Typical] = {}
     for claim in told(outcome):
         claims |= _among(claim, outcome, found.rows)
     return Seeds(tuple(found.seeds), claims)

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from toymdrl import catalogue
 from toymdrl.claims.base import Chapter
 
+_COMMAND = re.compile(r"`([^`]+)`")
 _THEOREM = re.compile(r"\bT\d+\b(?:\([a-z]\))?")
 
 
@@ -34,12 +35,13 @@ class Course:
         """Where a chapter of a report is explained."""
         file, number = f"book/{chapter.course}.md", int(chapter.course.partition("_")[0])
         if self.root is None:
-            return Markup("chapter {} of the course, <code>{}</code>").format(number, file)
-        return Markup('<a href="{}/{}">chapter {}</a> of the course').format(self.root, file, number)
+            return Markup("Chapter {} of the course, <code>{}</code>").format(number, file)
+        return Markup('<a href="{}/{}">Chapter {}</a> of the course').format(self.root, file, number)
 
-    def theorems(self, text: str) -> Markup:
-        """A text with its theorems linked to where they are stated."""
-        if self.root is None:
-            return escape(text)
-        link = Markup('<a href="{}/theory/README.md">{}</a>')
-        return Markup(_THEOREM.sub(lambda match: str(link.format(self.root, match[0])), str(escape(text))))
+    def prose(self, text: str) -> Markup:
+        """A text with its commands set apart, and its theorems linked to where they are stated."""
+        told = _COMMAND.sub(r"<code>\1</code>", str(escape(text)))
+        if self.root is not None:
+            link = Markup('<a href="{}/theory/README.md">{}</a>')
+            told = _THEOREM.sub(lambda match: str(link.format(self.root, match[0])), told)
+        return Markup(told)

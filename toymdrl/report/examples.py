@@ -57,7 +57,7 @@ def table(outcome: Outcome | None) -> ExampleTable | None:
     for said in zip(*(each.said for each in found.examples), strict=True):
         title = checkpoint_title(checkpoint_named(said[0].checkpoint))
         rows.append(ExampleRow(title, tuple(_answer(each) for each in said)))
-    return ExampleTable(prompts, tuple(rows), _chosen(found.examples, outcome.headline.steps))
+    return ExampleTable(prompts, tuple(rows), chosen_by(found.examples, outcome.headline.steps))
 
 
 def _answer(said: Said) -> Answer:
@@ -65,7 +65,7 @@ def _answer(said: Said) -> Answer:
     return Answer(said.answer or "(nothing)", f"{said.probability:.0%}", marks.get(said.reward, f"{said.reward:.2g}"))
 
 
-def _chosen(examples: tuple[Example, ...], steps: int) -> str:
+def chosen_by(examples: tuple[Example, ...], steps: int) -> str:
     """The rule, and how many prompts it fits."""
     told = []
     for index, each in enumerate(examples):

@@ -54,7 +54,7 @@ class Row:
     best: bool
     """Whether no checkpoint has a higher average."""
     first_branch: bool
-    """Whether it is the first that is no part of the sequence."""
+    """Whether it is the first of the story's that is no part of the sequence: the table draws a line above it."""
     matters: bool
     """Whether the story needs it; the others are folded."""
 
@@ -192,19 +192,19 @@ def _course(before: float, after: float) -> str:
 def _rows(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | None) -> tuple[Row, ...]:
     best = max(entry.average for entry in checkpoints)
     refreshed = Checkpoint("refresh", outcome.headline.domain, steps=outcome.headline.steps) if outcome else None
-    # The table draws a line above the first of these.
-    branches = [entry.checkpoint for entry in checkpoints if entry.checkpoint.kind in BRANCHES]
-    rows = []
+    rows: list[Row] = []
     for entry in checkpoints:
         trained = entry.checkpoint.domain if entry.checkpoint.kind != "rollback" else None
+        matters = entry.checkpoint.kind in STORY or entry.checkpoint == refreshed
+        branch = matters and entry.checkpoint.kind in BRANCHES
         rows.append(
             Row(
                 title=_row_title(config, entry.checkpoint),
                 cells=tuple(Cell(entry.scores[domain], domain == trained) for domain in DOMAINS),
                 average=entry.average,
                 best=entry.average == best,
-                first_branch=entry.checkpoint in branches[:1],
-                matters=entry.checkpoint.kind in STORY or entry.checkpoint == refreshed,
+                first_branch=branch and not any(row.first_branch for row in rows),
+                matters=matters,
             )
         )
     return tuple(rows)
@@ -251,8 +251,8 @@ def _claims_note(config: RunConfig, seeds: Seeds | None, *, analysed: bool) -> s
         count = len(seeds.numbers)
         notes.append(
             f"Beside it the project's {count} seeds, {seeds.numbers[0]} to {seeds.numbers[-1]}: mean [95 % interval], "
-            f"least to most. ✓: this run lies between their least and most. By chance alone, another seed would "
-            f"miss that in 2 of {count + 1} claims."
+            f"least to most. ✓: this run lies between their least and most. By chance alone, a "
+            f"number of another seed does not with probability 2/{count + 1}."
         )
         if config.seed in seeds.numbers:
             notes.append("This run's seed is one of them.")

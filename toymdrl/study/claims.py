@@ -101,10 +101,17 @@ def verdicts(keys: Sequence[str], rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row]) -> list[str]:
-    """One line a claim: the paper's words, our first measure and its control, the verdict, the power."""
-    lines = ["| | claim, and the paper's number | here, mean over seeds [95 %] | control | verdict | power |"]
-    lines.append("|---|---|---|---|---|---:|")
+def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row] | None) -> list[str]:
+    """One line a claim: the paper's words, our first measure and its control, the verdict, the power.
+
+    Args:
+        keys: of the claims.
+        rows: of all seeds.
+        pilot: what the power is computed from; None to leave its column out.
+    """
+    powers = pilot is not None
+    head = "| | claim, and the paper's number | here, mean over seeds [95 %] | control | verdict |"
+    lines = [head + " power |" * powers, "|---|---|---|---|---|" + "---:|" * powers]
     for claim in _claims(keys):
         # A claim's first rule is the one that the paper states; the others guard it.
         first = claim.rules[0]
@@ -112,8 +119,8 @@ def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row]) -> l
         if first.control:
             control = f"{interval([row[first.control] for row in rows])} {first.versus}"
         found = f"{first.what}: {interval([row[first.key] for row in rows])}"
-        ours = f"{found} | {control} | {WORDS[verdict(claim, rows)]} | {_power(claim, len(rows), pilot)}"
-        lines.append(f"| {claim.key} | {claim.paper} | {ours} |")
+        line = f"| {claim.key} | {claim.paper} | {found} | {control} | {WORDS[verdict(claim, rows)]} |"
+        lines.append(line if pilot is None else f"{line} {_power(claim, len(rows), pilot)} |")
     return lines
 
 
