@@ -13,7 +13,9 @@ length.py      how long a refresh should be, and who pays
 precision.py   edits that a number format hides
 regime.py      where interference is absent, local, destructive
 widths.py      does the conflict subspace grow with the model?
-pages.py       REPRODUCTION.md and the README's table, from the results
+mirror.py      has harm a sign? the mirrored update, and a rollback picked by sign
+pages.py       REPRODUCTION.md and the README's table and list, from the results
+surprises.py   that list
 literature.py  where others disagree, and where the evidence falls
 own_model.py   a model of one's own
 bench/         how fast

@@ -1,24 +1,34 @@
-"""REPRODUCTION.md, its figures and the README's table from the committed results: python -m experiments.pages."""
+"""REPRODUCTION.md, its figures and README's table and list from the committed results: python -m experiments.pages."""
 
 import re
 from pathlib import Path
 
-from experiments import literature
-from toymdrl import catalogue
+from experiments import literature, surprises
+from toymdrl import catalogue, rows
 from toymdrl.claims.paper import PAPER
 from toymdrl.files import write_atomically
-from toymdrl.study import claims, questions, rows
+from toymdrl.study import claims, questions
 from toymdrl.study.asking import draw
-from toymdrl.study.page import page, pilot
+from toymdrl.study.page import page
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-_TABLE = re.compile(r"(<!-- claims -->\n).*?(<!-- end of claims -->)", re.S)
+NEWCOMERS = ("C1", "C2", "C3", "C10")
+"""The claims that README shows: the harm, the riddle, one that does not hold, the repair."""
+_PARTS = re.compile(r"(<!-- (claims|surprises) -->\n).*?(<!-- end of \2 -->)", re.S)
 
 
-def table() -> str:
-    """The claims, as in REPRODUCTION.md."""
-    return "\n".join(claims.summary(list(PAPER), rows.read(HERE, claims.NAME).rows, pilot("laptop"))) + "\n"
+def parts() -> dict[str, str]:
+    """What README has of the results, by name."""
+    table = claims.summary(list(NEWCOMERS), rows.read(HERE, claims.NAME).rows, None)
+    found = {name: rows.read(HERE, name).rows for name in catalogue.names()}
+    return {"claims": "\n".join(table) + "\n", "surprises": "\n".join(surprises.lines(found)) + "\n"}
+
+
+def readme(text: str) -> str:
+    """README with its parts as the results have them."""
+    found = parts()
+    return _PARTS.sub(lambda match: match[1] + found[match[2]] + match[3], text)
 
 
 def reproduction() -> str:
@@ -35,8 +45,7 @@ def main() -> None:
         if found := rows.read(HERE, name).rows:
             draw(questions.load(questions.file_of(name)), found, HERE)
     write_atomically(HERE / "REPRODUCTION.md", reproduction())
-    text = README.read_text(encoding="utf-8")
-    write_atomically(README, _TABLE.sub(lambda match: match[1] + table() + match[2], text))
+    write_atomically(README, readme(README.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

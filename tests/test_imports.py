@@ -53,8 +53,8 @@ def test_nothing_unpickles() -> None:
 
 
 def described() -> set[str]:
-    """What README's tree names below toymdrl/: files, and folders with a slash."""
-    text = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    """What CONTRIBUTING's tree names below toymdrl/: files, and folders with a slash."""
+    text = (PACKAGE.parent / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
     lines = text.partition("    toymdrl/\n")[2].partition("    theory/")[0].splitlines()
     found, folder = set(), ""
     for line in lines:
@@ -65,7 +65,7 @@ def described() -> set[str]:
     return found
 
 
-def test_readme_shows_the_tree_as_it_is() -> None:
+def test_contributing_shows_the_tree_as_it_is() -> None:
     named = described()
     whole = {
         "course/",
@@ -75,9 +75,9 @@ def test_readme_shows_the_tree_as_it_is() -> None:
         "domains/",
     }  # their files are alike: the tree need not name each
     for name in named:
-        assert (PACKAGE / name).exists(), f"README names toymdrl/{name}, which is not there"
+        assert (PACKAGE / name).exists(), f"CONTRIBUTING names toymdrl/{name}, which is not there"
     for path in FILES:
         place = path.relative_to(PACKAGE).as_posix()
         folder = place.rpartition("/")[0] + "/"
         if path.name not in {"__init__.py", "__main__.py"} and folder not in whole:
-            assert place in named, f"README's tree does not name toymdrl/{place}"
+            assert place in named, f"CONTRIBUTING's tree does not name toymdrl/{place}"

@@ -6,16 +6,18 @@ from pathlib import Path
 import pytest
 
 from experiments import pages
+from toymdrl import rows as stored_rows
 from toymdrl.claims.paper import PAPER
 from toymdrl.evidence import Row
 from toymdrl.study import claims
-from toymdrl.study import rows as stored_rows
 from toymdrl.study.compare import compare
 from toymdrl.study.page import MEANINGLESS, page
 
 
-def test_the_readmes_table_is_of_the_committed_results() -> None:
-    assert pages.table() in pages.README.read_text(encoding="utf-8"), "run `python -m experiments.pages`"
+def test_the_readmes_numbers_are_of_the_committed_results() -> None:
+    text = pages.README.read_text(encoding="utf-8")
+    assert all(part in text for part in pages.parts().values())
+    assert text == pages.readme(text), "run `python -m experiments.pages`"
 
 
 def test_the_reproduction_page_is_of_the_committed_results() -> None:

@@ -51,8 +51,8 @@ def test_importing_the_package_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+def test_the_pages_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "book" / "own_models.md").read_text(encoding="utf-8")
     code = text.split("<!-- own model -->\n```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     module = torch.nn.Linear(20, 10)
@@ -61,13 +61,13 @@ def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         save_file({key: each.detach().clone() for key, each in module.named_parameters()}, f"{name}/model.safetensors")
         write_parameters(module, read_parameters(module) + torch.linspace(0, 1, 210))
     given = {"module": module, "loss": lambda module: module(torch.ones(20)).square().mean()}
-    exec(compile(code, "README.md", "exec"), given)
+    exec(compile(code, "own_models.md", "exec"), given)
     assert given["chosen"].tolist() == [209, 208]  # type: ignore[attr-defined]
     assert roll_back("before", "after", "set.safetensors", "new") == (2, 2)
 
 
-def test_the_readmes_whole_story_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+def test_the_pages_whole_story_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[1] / "book" / "own_models.md").read_text(encoding="utf-8")
     code = text.split("<!-- whole story -->\n```python\n")[1].split("```")[0]
     monkeypatch.chdir(tmp_path)
     module = torch.nn.Linear(6, 3)
@@ -80,5 +80,5 @@ def test_the_readmes_whole_story_runs(tmp_path: Path, monkeypatch: pytest.Monkey
         return lambda module: (module(torch.eye(6)) - torch.ones(6, 3) * row).pow(2).mean()
 
     halves, unseen = {"math": (loss(0), loss(1)), "code": (loss(2), loss(3))}, {"math": loss(1), "code": loss(2)}
-    exec(compile(code, "README.md", "exec"), {"module": module, "halves": halves, "unseen": unseen})
+    exec(compile(code, "own_models.md", "exec"), {"module": module, "halves": halves, "unseen": unseen})
     assert (tmp_path / "why" / "report.html").is_file()

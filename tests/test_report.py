@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from toymdrl import cli
 from toymdrl.analysis.conflict import Conflict
 from toymdrl.analysis.contraction import Contraction
 from toymdrl.analysis.cosines import Cosines
@@ -18,8 +19,12 @@ from toymdrl.claims import paper
 from toymdrl.claims.base import Explanation, Outcome
 from toymdrl.claims.explanation import load_explanation, outcome
 from toymdrl.claims.paper import TOPICS
+from toymdrl.claims.seeds import typical
 from toymdrl.cli import main
+from toymdrl.report.course import Course
+from toymdrl.runs.config import PRESETS
 from toymdrl.runs.directory import RunDirectory
+from toymdrl.sourcecode import PACKAGE
 
 
 def outcome_of(run: Path) -> Outcome:
@@ -41,7 +46,7 @@ def with_results(found: Outcome, *results: Any) -> Outcome:
 
 def test_the_page_needs_no_network(smoke: Path) -> None:
     page = (smoke / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 3 + len(TOPICS)
+    assert page.count("data:image/png;base64,") == 3 + sum(topic.figure is not None for topic in TOPICS)
     text = re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", page)
     assert "http" not in text
     assert "<script" not in text
@@ -76,7 +81,7 @@ def test_the_story_follows_the_numbers(smoke: Path) -> None:
             replace(damage, pairs=tuple(pairs)),
             replace(refreshed, path=(replace(path[0], inside=1.0), *path[1:]), further=control),
         )
-        return {chapter.heading for chapter in paper.chapters(other)}
+        return {chapter.heading for chapter in paper.chapters(other).chapters}
 
     harmed, spared = headings(0.01, 0.9, 0.5, 9.0), headings(0.5, 0.0, 1.5, -9.0)
     assert {"The gradients hardly meet", "It lives in a few directions", "A refresh contracts it"} <= harmed
@@ -138,5 +143,57 @@ def test_what_cannot_be_measured_is_said(smoke: Path) -> None:
     lines = {claim.key: claim.cells(without)[0] for claim in paper.told(without)}
     assert lines["C9"].startswith("not measured: ")
     assert "not_measured" in paper.entries(without)["C9"]["measured"]
-    assert "C9" not in {chapter.claims for chapter in paper.chapters(without)}
+    assert not any("C9" in chapter.claims for chapter in paper.chapters(without).chapters)
     assert not {"paper_bound", "directional_bound"} & paper.numbers(without).keys()
+
+
+def test_the_story_comes_first_and_tells_every_topic_once(smoke: Path) -> None:
+    told = paper.chapters(outcome_of(smoke))
+    keys = [key for chapter in told.story for key in chapter.claims]
+    assert list(dict.fromkeys(keys)) == ["C7", "C8", "C10", "C11"]
+    assert [key for chapter in told.rest for key in chapter.claims] == ["C2", "C3", "C4", "C5", "C6", "C9", "C12"]
+
+
+def test_a_chapter_of_the_course_that_is_named_is_there(smoke: Path) -> None:
+    book = PACKAGE.parent / "book"
+    for chapter in paper.chapters(outcome_of(smoke)).chapters:
+        assert not chapter.course or (book / f"{chapter.course}.md").is_file()
+
+
+def test_links_lead_somewhere_or_are_words(smoke: Path, tmp_path: Path) -> None:
+    page = (smoke / "report.html").read_text(encoding="utf-8")
+    assert "<a href" not in page  # it lies outside the clone
+    assert "Chapter 6 of the course, <code>book/06_curvature.md</code>" in page
+    course = Course.seen_from(PACKAGE.parent / "runs" / "one")
+    chapter = next(each for each in paper.chapters(outcome_of(smoke)).story if each.claims == ("C8",))
+    links = re.findall(r'href="([^"]+)"', course.why(chapter) + course.prose("by T4(a) & T5"))
+    assert len(links) == 3
+    for link in links:
+        assert (PACKAGE.parent / "runs" / "one" / link).resolve().is_file()
+    assert "&amp;" in course.prose("by T4(a) & T5")
+
+
+def test_a_run_is_typical_only_of_seeds_with_its_settings(smoke: Path) -> None:
+    found = outcome_of(smoke)
+    assert typical(found) is None
+    assert "had other settings" in (smoke / "summary.md").read_text(encoding="utf-8")
+    # The same numbers, as if of the laptop preset.
+    laptop = PRESETS["laptop"]
+    seeds = typical(replace(found, config=replace(laptop, seed=7, threads=1)))
+    assert seeds is not None
+    assert seeds.numbers == tuple(range(10, 20))
+    lost = seeds.claims["C1"]
+    assert (lost.usual, lost.place) == (False, "below all")
+    assert replace(lost, here=lost.most).usual
+    assert replace(lost, here=lost.most + 1).place == "above all"
+    slower = replace(laptop, grpo=replace(laptop.grpo, learning_rate=1e-3))
+    assert typical(replace(found, config=slower)) is None
+
+
+def test_a_page_ends_with_three_commands_that_are_right_for_it(smoke: Path) -> None:
+    page = (smoke / "report.html").read_text(encoding="utf-8")
+    commands = re.findall(r"<pre>(toymdrl [^<]+)</pre>", page.partition("What to try next")[2])[:3]
+    assert commands[0] == "toymdrl run"
+    assert commands[2] == "toymdrl theorems ."
+    for command in commands:
+        cli._parser().parse_args(command.split()[1:])

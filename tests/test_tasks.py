@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from toymdrl import rows as rows_on_disk
 from toymdrl.runs.config import PRESETS
 from toymdrl.settings import ConfigError
 from toymdrl.sourcecode import PACKAGE
-from toymdrl.study import rows as rows_on_disk
 from toymdrl.study.asking import reproduce
 from toymdrl.study.page import MEANINGLESS
 from toymdrl.study.questions import file_of, load

@@ -26,9 +26,16 @@ class Interval:
     low: float
     high: float
 
-    def __str__(self) -> str:
+    @property
+    def digits(self) -> int:
+        """After the point, where the interval is written."""
         size = max(abs(self.low), abs(self.high))
-        digits = 3 if size < 0.1 else 2 if size < 10 else 1
+        if size < 0.1:
+            return 3
+        return 2 if size < 10 else 1
+
+    def __str__(self) -> str:
+        digits = self.digits
         return f"{self.mean:.{digits}f} [{self.low:.{digits}f}, {self.high:.{digits}f}]".replace("-", "−")
 
 

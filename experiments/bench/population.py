@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from experiments.bench.clock import machine, operations, peak
+from toymdrl import rows
 from toymdrl.claims.paper import PAPER
 from toymdrl.files import write_atomically
 from toymdrl.policy.model import Policy
@@ -31,7 +32,7 @@ from toymdrl.runs.pipeline import is_scored
 from toymdrl.runs.plan import everything
 from toymdrl.runs.progress import Observer
 from toymdrl.settings import ConfigError
-from toymdrl.study import claims, rows
+from toymdrl.study import claims
 from toymdrl.study.asking import reproduce
 from toymdrl.study.stage import config_of, seeds_of, train_together
 from toymdrl.training import stage as training

@@ -94,40 +94,41 @@ def chapters(outcome: Outcome) -> list[Chapter]:
     m = turns(outcome).measured
     return [
         Chapter(
-            "C12",
+            ("C12",),
             "Taking turns",
             "A cycle of one exact gradient step a domain, each on a sixteenth of its train prompts, ends where a step "
             f"on the average loss would, but for {m.deviation_share:.1%} of its length (T8(a), with the curvature at "
             f"the start, allows {m.deviation_bound_share:.0%}). What the order of the domains changes is predicted by "
             f"their Hessians to {m.order_effect_predicted_within:.0%} (T8(b)); coming last instead of first is worth "
-            f"{signed(m.gained_by_coming_last, 2)} points to a domain. Scores are on unseen prompts.",
+            f"{signed(m.gained_by_coming_last, 2)} points to a domain. The distance from Pareto-stationarity goes from "
+            f"{m.pareto_before:.3g} to {m.pareto_after:.3g}. Scores are on unseen prompts.",
             "alternation",
-            "Points gained by each domain over cycles in both orders; distance from Pareto-stationarity",
+            "Points gained by each domain over cycles in both orders",
+            small=True,
         )
     ]
 
 
 def figure(result: Alternation) -> Figure:
-    """What each domain and the average gain cycle by cycle in both orders, and the Pareto measure."""
+    """What each domain and the average gain cycle by cycle, in both orders."""
     cycles = range(len(result.pareto))
     with rc_context(STYLE):
-        drawn = Figure(figsize=(11, 3.7))
-        left, right = drawn.subplots(1, 2, width_ratios=(1.7, 1), gridspec_kw={"wspace": 0.22})
+        drawn = Figure(figsize=(6.4, 3.9))
+        axes = drawn.subplots()
         for name in result.domains:
             gained = [[series[0] - each for each in series] for series in (result.forward[name], result.reversed[name])]
-            left.plot(cycles, gained[0], color=colour(name), linewidth=2, label=domains.title(name))
+            axes.plot(cycles, gained[0], color=colour(name), linewidth=2, label=domains.title(name))
             # Rings rather than a second line, which would lie on the first.
-            left.plot(cycles, gained[1], "o", color=colour(name), markersize=7, markerfacecolor="none")
+            axes.plot(cycles, gained[1], "o", color=colour(name), markersize=7, markerfacecolor="none")
         average = np.mean([result.forward[name] for name in result.domains], axis=0)
-        left.plot(cycles, average[0] - average, "--", color=INK, linewidth=1.6, label="average")
-        left.axhline(0, color=FAINT, linewidth=0.8)
+        axes.plot(cycles, average[0] - average, "--", color=INK, linewidth=1.6, label="average")
+        axes.axhline(0, color=FAINT, linewidth=0.8)
+        moves = "rises" if average[-1] < average[0] else "does not rise"
+        axes.set_title(f"Taking turns, the average {moves}, and the order hardly matters")
         arrow = " → ".join(domains.title(name) for name in result.domains)
-        left.set(title="points gained (rings: order reversed)", xlabel=f"cycles of {arrow}")
-        left.legend(frameon=False, fontsize=8.5)
-        right.plot(cycles, result.pareto, "o-", color=INK, linewidth=2, markersize=4)
-        right.set(title="distance from Pareto-stationarity", xlabel="cycles", ylim=(0, 1.15 * max(result.pareto)))
-        for axes in (left, right):
-            axes.set_xticks(list(cycles))
+        axes.set(xlabel=f"cycles of {arrow} (rings: order reversed)", ylabel="points gained")
+        axes.legend(frameon=False, fontsize=8.5)
+        axes.set_xticks(list(cycles))
     return drawn
 
 

@@ -146,7 +146,8 @@ def no_control(_: object) -> str:
 class Chapter:
     """A figure of the report with what it shows."""
 
-    claims: str
+    claims: tuple[str, ...]
+    """Keys of those that it tells, such as C7; none where it only shows."""
     heading: str
     text: str
     figure: str
@@ -154,6 +155,8 @@ class Chapter:
     alternative: str
     """What a reader who cannot see the figure is told."""
     small: bool = False
+    course: str = ""
+    """The chapter of the course that derives it, by its file in book/ without the ending; none if there is none."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,7 @@ class Topic(Generic[R]):
     """One analysis of a run with its claims and chapters."""
 
     name: str
-    """Of the analysis, of its file in the run's folder, and of its figure."""
+    """Of the analysis, of its file in the run's folder, and of its figure, if it has one."""
     kind: type[R]
     """The frozen result."""
     measure: Callable[[Subject], R | None]
@@ -173,4 +176,5 @@ class Topic(Generic[R]):
     """How long it takes, in warm-start steps of a laptop run: what a progress bar counts in."""
     claims: tuple[Claim[Any, Any], ...]
     chapters: Callable[[Outcome], list[Chapter]]
-    figure: Callable[[R], Figure]
+    figure: Callable[[R], Figure] | None
+    """None where a table tells it."""

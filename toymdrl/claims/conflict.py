@@ -168,7 +168,7 @@ def chapter(found: Conflict, harmed: str) -> Chapter:
     m, controls, halves = c8.measured, c8.control, c8.measured.overlap_of_halves
     local = m.recovered >= max(LOCAL, TIMES * controls.shrink)
     return Chapter(
-        "C8",
+        ("C8",),
         "It lives in a few directions" if local else "How much lives in a few directions",
         f"Taking {m.directions} of {found.coordinates:,} directions out of the update undoes {percent(m.recovered)} of "
         f"{harmed}'s loss on prompts that the Hessian never saw. Shrinking the update by the same norm undoes "
@@ -177,6 +177,7 @@ def chapter(found: Conflict, harmed: str) -> Chapter:
         f"{halves.overlap:.2f} (chance: {found.halves_chance:.4f}).",
         "conflict",
         "Eigenvalues of the Hessian; damage undone against the norm taken out; damage along the path",
+        course="06_curvature",
     )
 
 

@@ -15,7 +15,7 @@ from toymdrl.evidence import Rule
 from toymdrl.policy.exact import has_exact_kl
 from toymdrl.policy.losses import regularised_loss
 from toymdrl.runs.plan import BASE, Checkpoint
-from toymdrl.style import BOUND, FAINT, INK, STYLE, colour
+from toymdrl.style import BOUND, INK, STYLE, colour
 from toymdrl.words import counted
 
 KL = 0.5
@@ -134,57 +134,38 @@ def chapters(outcome: Outcome) -> list[Chapter]:
     if found is None:
         return []
     m, harmed = _contracted(found).measured, domains.title(outcome.headline.domain)
-    holds = "holds over these steps" if m.paper_bound_holds else "is broken"
-    loss_bound = f", {m.loss_bound_over_measured:.0f} times"
-    if found.loss[-1] <= 0:
-        loss_bound = " holds, the loss being below that of the minimum, which was only nearly one"
+    holds = "which keeps to" if m.paper_bound_holds else "which breaks"
     return [
         Chapter(
-            "C9",
+            ("C9",),
             "A refresh contracts it" if m.inside_left < 1 else "A refresh does not contract it here",
-            f"Exact gradient descent on {harmed}'s loss with a KL weight of {KL:g}, on a sixteenth of the train "
-            "prompts, from a minimum displaced by the real update. (The minimum: the checkpoint polished over a "
-            f"distance of {found.moved:.1f}, its gradient {found.gradient_before:.0f} before and "
-            f"{found.gradient_after:.1f} after.) In {counted(m.steps, 'step')} the part inside {found.size} conflict "
-            f"directions of this loss goes to {m.inside_left:.0%} and the loss to {m.loss_left:.0%}; the part "
-            f"outside, to {found.outside[-1] / found.outside[0]:.0%}. The paper's bound {holds}; it leaves out that "
-            "the curvature changes on the way (the largest at the start of the refresh is "
-            f"{found.start / found.upper:.1f} times that at the minimum) and that what is outside leaks in. With "
-            "curvature and leak as met on the way, T5(a) bounds the part inside by "
-            f"{m.repaired_bound_over_measured:.1f} times what is left; T5(g)'s of the loss{loss_bound}. (Why so few "
-            "directions: the bounds contract only as fast as the least curvature inside.)",
+            f"In {counted(m.steps, 'step')} of exact gradient descent on {harmed}'s loss, the part of the harm inside "
+            f"{found.size} conflict directions goes to {m.inside_left:.0%}, {holds} the paper's bound (1 − αμ)^t; "
+            "`toymdrl theorems` tells what that bound leaves out, and which bounds hold (T5).",
             "contraction",
-            "The harmful component step by step, with the paper's and the repaired bounds",
+            "The harmful component step by step, with the paper's bound and the repaired one",
+            small=True,
+            course="07_refresh",
         )
     ]
 
 
 def figure(result: Contraction) -> Figure:
-    """The harmful component against the bounds; what stays outside; the loss."""
+    """The harmful component against the paper's bound and T5(a)'s."""
     steps = range(len(result.inside))
-    tone = colour(result.earlier)
     with rc_context({**STYLE, "axes.grid.axis": "both"}):
-        drawn = Figure(figsize=(12, 3.8))
-        left, middle, right = drawn.subplots(1, 3, width_ratios=(1.4, 0.8, 1), gridspec_kw={"wspace": 0.26})
-        left.plot(steps, result.inside, "o-", color=tone, linewidth=2.4, label="measured", markersize=4)
-        left.plot(steps, result.paper, ":", color=BOUND, linewidth=2, label="the paper's bound")
-        left.plot(steps, result.directional, "--", color=INK, label="T5(a), curvature and leak as met")
-        left.plot(steps, result.comparison, color=FAINT, linewidth=1.2, label="T5(b), worst of the path")
-        if result.closed:  # often all but equal to T5(b)'s: dots on its line
-            left.plot(steps, result.closed, ".", color=FAINT, markersize=8, label="T5(c), worst of the path")
-        left.set(yscale="log", title="inside S: ‖P(θ − θ*)‖", xlabel="exact refresh step")
-        left.legend(frameon=False, fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-        middle.plot(steps, result.outside, "o-", color=tone, linewidth=2.4, markersize=4)
-        middle.plot(steps, result.outside_bound, color=FAINT, linewidth=1.2)
-        middle.set(title="outside: ‖Q(θ − θ*)‖", xlabel="exact refresh step")
-        middle.set_ylim(0, 1.2 * max(*result.outside, *result.outside_bound))
-        right.plot(steps, result.loss, "o-", color=tone, linewidth=2.4, markersize=4)
-        right.plot(steps, result.loss_bound, color=FAINT, linewidth=1.2, label="T5(g)")
-        right.legend(frameon=False, fontsize=8.5)
-        right.set(title=f"{domains.title(result.earlier)}: loss above θ*", xlabel="exact refresh step")
-        right.set_ylim(bottom=0)
-        for axes in (left, middle, right):
-            axes.set_xticks(list(steps)[::2])
+        drawn = Figure(figsize=(6.4, 3.9))
+        axes = drawn.subplots()
+        axes.plot(steps, result.inside, "o-", color=colour(result.earlier), lw=2.4, markersize=4, label="measured")
+        axes.plot(steps, result.paper, ":", color=BOUND, linewidth=2, label="the paper's bound")
+        axes.plot(steps, result.directional, "--", color=INK, label="T5(a)'s bound, curvature and leak as met")
+        holds = "keeps to" if result.holds(result.paper) else "breaks"
+        shrinks = "shrinks" if result.inside[-1] < result.inside[0] else "does not shrink"
+        axes.set(title=f"The harm inside {shrinks}, and {holds} the paper's bound")
+        axes.set(xlabel="exact refresh step", ylabel="‖P(θ − θ*)‖")
+        axes.set_ylim(bottom=0)
+        axes.set_xticks(list(steps)[::2])
+        axes.legend(frameon=False, fontsize=8.5)
     return drawn
 
 

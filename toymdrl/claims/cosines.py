@@ -85,7 +85,7 @@ def chapters(outcome: Outcome) -> list[Chapter]:
     inside = max(abs(each.inside) for each in found.dilution)
     return [
         Chapter(
-            "C2",
+            ("C2",),
             "The gradients hardly meet" if m.largest_cosine < ORTHOGONAL else "Some gradients meet",
             f"The largest cosine of two domains' gradients, at any checkpoint, has size {m.largest_cosine:.3f} "
             f"(shaded: {ORTHOGONAL:g}; chance is {found.chance:.4f}). Over {coordinates:,} coordinates that says "
@@ -93,6 +93,7 @@ def chapters(outcome: Outcome) -> list[Chapter]:
             f"of {harmed} the cosines on the right reach {inside:.2f} (chance there: {found.chance_inside:.2f}).",
             "cosines",
             "Cosines of domains' gradients at each checkpoint, and inside the conflict subspace",
+            course="05_orthogonal",
         )
     ]
 

@@ -131,7 +131,7 @@ def chapter(found: Damage, head: Head, look: Look) -> Chapter:
     worst = max(abs(pair.closure) for pair in pairs)
     exact = f"{worst:.2f}" if look.digits else f"{worst:.2g}"
     return Chapter(
-        "C7",
+        ("C7",),
         "Harm is second-order" if mainly else "What gradient and Hessian say",
         f"For {head.harmed} and {head.later}, the gradient at its checkpoint explains {amount(head.first)} "
         f"{look.unit}, the Hessian {amount(head.second)}, of {amount(actual)} lost. Each bar is an update put on an "
@@ -141,6 +141,7 @@ def chapter(found: Damage, head: Head, look: Look) -> Chapter:
         f"certifies for {certain} of {len(pairs)} pairs that the second-order term dominates.",
         "damage",
         "Actual damage of every pair of domains against its first- and second-order prediction",
+        course="05_orthogonal",
     )
 
 

@@ -107,7 +107,7 @@ def chapters(outcome: Outcome) -> list[Chapter]:
     stored = m.unchanged_when_stored
     return [
         Chapter(
-            "C3, C4",
+            ("C3", "C4"),
             "Which weights change, and whose neurons",
             f"By the paper's thresholds {m.unchanged_by_the_papers_thresholds:.1%} of the weights are unchanged (the "
             "paper: 77–89 %). What vanishes depends on the size of the drift against the number format's spacing "
@@ -117,6 +117,7 @@ def chapters(outcome: Outcome) -> list[Chapter]:
             f"{overlap.control.jaccard:.2f}).",
             "edits",
             "Share of unchanged weights by threshold and by number format; overlap of the most changed neurons",
+            course="09_formats",
         )
     ]
 

@@ -1,6 +1,7 @@
 """All topics and claims of the paper: the one list. Another claim is a file beside this one, and a line here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from toymdrl.claims import (
@@ -10,6 +11,7 @@ from toymdrl.claims import (
     cosines,
     damage,
     edits,
+    examples,
     refresh,
     rollback,
     routes,
@@ -27,8 +29,14 @@ TOPICS: tuple[Topic[Any], ...] = (
     contraction.TOPIC,
     refresh.TOPIC,
     alternation.TOPIC,
+    examples.TOPIC,
 )
 """In the order in which the analyses are made."""
+OPENING: tuple[Topic[Any], ...] = ()
+"""Told directly under a report's first figure, which tells C1."""
+STORY: tuple[Topic[Any], ...] = (damage.TOPIC, conflict.TOPIC, refresh.TOPIC, rollback.TOPIC)
+"""Told next, in this order: harm is second-order, lives in few directions, is repaired by a refresh, by a rollback. All
+other topics are folded below, in the paper's order."""
 FROM_SCORES: tuple[Claim[Any, Any], ...] = (C1, refresh.C10)
 """Claims that a run measures without its analysis."""
 
@@ -63,15 +71,36 @@ def entries(outcome: Outcome | None) -> dict[str, Any]:
     return {claim.key: claim.entry(outcome) for claim in told(outcome)} if outcome else {}
 
 
-def chapters(outcome: Outcome | None) -> list[Chapter]:
-    """What a run's report tells, in the paper's order; without analyses, of its refresh alone."""
+@dataclass(frozen=True)
+class Told:
+    """A report's chapters, in its order."""
+
+    opening: tuple[Chapter, ...] = ()
+    story: tuple[Chapter, ...] = ()
+    rest: tuple[Chapter, ...] = ()
+
+    @property
+    def chapters(self) -> tuple[Chapter, ...]:
+        """All of them."""
+        return self.opening + self.story + self.rest
+
+
+def chapters(outcome: Outcome | None) -> Told:
+    """What a run's report tells; without analyses, of its refresh alone."""
     if outcome is None:
-        return []
-    topics = TOPICS if outcome.explanation else (refresh.TOPIC,)
+        return Told()
+    if outcome.explanation is None:
+        return Told(story=_chapters((refresh.TOPIC,), outcome))
+    others = [topic for topic in TOPICS if topic.claims and topic not in (*OPENING, *STORY)]
+    others.sort(key=lambda topic: topic.claims[0].place)
+    return Told(_chapters(OPENING, outcome), _chapters(STORY, outcome), _chapters(others, outcome))
+
+
+def _chapters(topics: Iterable[Topic[Any]], outcome: Outcome) -> tuple[Chapter, ...]:
     found: list[Chapter] = []
-    for topic in sorted(topics, key=lambda topic: topic.claims[0].place):
+    for topic in topics:
         found += topic.chapters(outcome)
-    return found
+    return tuple(found)
 
 
 def numbers(outcome: Outcome) -> dict[str, Any]:

@@ -147,13 +147,14 @@ C10 = Claim(
 def chapters(outcome: Outcome) -> list[Chapter]:
     """The repair by scores and, if the run was analysed, what it moved."""
     scored = Chapter(
-        "C10",
+        ("C10",),
         "The repair, domain by domain",
         "Each row starts from the end of the sequence and trains one domain for "
         f"{counted(outcome.headline.steps, 'step')}. Columns show what that changes, in points.",
         "selectivity",
         "Change of every domain's score when one is refreshed",
         small=True,
+        course="07_refresh",
     )
     if outcome.explanation is None:
         return [scored]
@@ -175,7 +176,7 @@ def _moved(found: Refresh, harmed: str) -> Chapter:
         heading = "Points come back, the weights hardly"
     lost = f", {found.recovery(last):.0%} of what it had lost" if found.damage > 0 else ""
     return Chapter(
-        "C10",
+        ("C10",),
         heading,
         f"In {counted(last.steps, 'step')} {harmed} changes by {signed(gain)} points{lost}; the others move by "
         f"{found.collateral(last):.1f} points on average. From its own checkpoint, where nothing is to be repaired, "
@@ -185,6 +186,7 @@ def _moved(found: Refresh, harmed: str) -> Chapter:
         "refresh",
         "Distance from the harmed domain's checkpoint; points gained by refresh step; the same steps where nothing is "
         "to be repaired",
+        course="07_refresh",
     )
 
 

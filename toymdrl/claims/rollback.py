@@ -138,7 +138,7 @@ def chapter(found: Rollback, harmed: str, look: Look) -> Chapter:
     c11, amount = repaired(found), look.amount
     m, controls = c11.measured, c11.control
     return Chapter(
-        "C11",
+        ("C11",),
         "Undoing one weight in a hundred",
         f"Putting {m.budget:.0%} of the coordinates back, those with the largest |δ·Hδ|, undoes "
         f"{percent(m.recovered)} of {harmed}'s loss without any training. As many random ones undo "
@@ -149,6 +149,7 @@ def chapter(found: Rollback, harmed: str, look: Look) -> Chapter:
         f"best: {amount(controls.average_gain_of_shrinking_at_its_best)}.",
         "rollback",
         "Damage undone against the share of coordinates put back, by score; the price for every domain",
+        course="08_rollback",
     )
 
 

@@ -17,7 +17,7 @@ from toymdrl.evidence import Rule
 from toymdrl.parameters import at_parameters
 from toymdrl.policy.forest import chain
 from toymdrl.runs.plan import BASE
-from toymdrl.style import FAINT, INK, STYLE, colour
+from toymdrl.style import FAINT, INK, STYLE
 from toymdrl.words import correlation
 
 PREDICTIONS = ("shared", "shared_curved", "whole", "whole_curved")
@@ -154,59 +154,59 @@ C6 = Claim(
 
 def chapters(outcome: Outcome) -> list[Chapter]:
     """What the figure shows."""
-    found, shared, m = outcome.explained[Routes], sharing(outcome), direction(outcome).measured
-    ranks = m.rank_correlation
+    found, shared, m = outcome.explained[Routes], sharing(outcome), direction(outcome)
+    ranks = m.measured.rank_correlation
     return [
         Chapter(
-            "C5, C6",
+            ("C5", "C6"),
             "Shared routes, and who is harmed",
             f"The most active neurons of two domains overlap by {shared.measured.mean_jaccard:.2f} on average "
-            f"(chance: {shared.control.jaccard:.2f}). Rank correlation with who gains and who is harmed, over "
-            f"{len(found.transfers)} ordered pairs: of the direction of B's update on the shared neurons alone, "
-            f"{correlation(ranks['shared'])}; with the curvature term of T9(b), {correlation(ranks['shared_curved'])} "
-            f"there and {correlation(ranks['whole_curved'])} on all coordinates. What two updates do together beyond "
-            "each alone, on the right, is another matter: the Hessian at the base, δ_A·Hδ_B of T9(a), ranks it with "
-            f"{correlation(m.interaction_correlation)}.",
+            f"(chance: {shared.control.jaccard:.2f}). The direction of B's update on the neurons that it shares with A "
+            f"ranks what A gains or loses by it with {correlation(ranks['shared'])}, that on all other neurons with "
+            f"{correlation(m.control.correlation)}; on all weights and with the curvature term of T9(b), "
+            f"{correlation(ranks['whole_curved'])}. ({len(found.transfers)} ordered pairs.)",
             "routes",
-            "Overlap of active neurons; predicted and observed transfer; predicted and observed interaction",
+            "Overlap of active neurons; rank correlations of five predictions with the observed transfer",
         )
     ]
 
 
+RANKED = {
+    "shared": "direction on shared neurons",
+    "elsewhere": "direction on other neurons",
+    "whole": "direction on all weights",
+    "shared_curved": "with curvature, shared neurons",
+    "whole_curved": "with curvature, all weights",
+}
+"""The predictions that the figure compares, in words."""
+
+
 def figure(result: Routes) -> Figure:
-    """Overlap of active neurons; predicted against observed transfer; predicted against observed interaction."""
-    with rc_context(STYLE):
-        drawn = Figure(figsize=(12.5, 3.9))
-        left, middle, right = drawn.subplots(1, 3, gridspec_kw={"wspace": 0.3})
+    """Overlap of active neurons; how well each prediction ranks who gains and who is harmed."""
+    with rc_context({**STYLE, "axes.grid.axis": "x"}):
+        drawn = Figure(figsize=(12, 3.6))
+        left, right = drawn.subplots(1, 2, gridspec_kw={"wspace": 0.65})
         names = [f"{domains.title(each.one)}–{domains.title(each.other)}" for each in result.overlaps]
         places = np.arange(len(names))[::-1]
-        left.barh(places, [each.jaccard for each in result.overlaps], color=FAINT, alpha=0.6)
+        overlaps = [each.jaccard for each in result.overlaps]
+        left.barh(places, overlaps, color=FAINT, alpha=0.6)
         left.axvline(result.chance, color=INK, linestyle=":", linewidth=1.2)
         left.set_yticks(places, names, color=INK)
-        left.set(title=f"Jaccard, {result.active:.0%} most active neurons", xlabel="dotted: chance", xlim=(0, 1))
-        panels = (
-            (
-                middle,
-                "whole_curved",
-                "gained",
-                "points A gains by B's training",
-                r"predicted: $-g_A\cdot\delta_B - \delta_B\cdot H_A\delta_B/2$",
-            ),
-            (
-                right,
-                "interaction_predicted",
-                "interaction",
-                "interaction, in points",
-                r"predicted: $\delta_A\cdot H_A\delta_B$",
-            ),
-        )
-        for axes, predicted, observed, above, below in panels:
-            for each in result.transfers:
-                point = (getattr(each, predicted), getattr(each, observed))
-                axes.plot(*point, "o", color=colour(each.harmed), markersize=8, mew=2, mec=colour(each.trained))
-            axes.axhline(0, color=FAINT, linewidth=0.8)
-            axes.axvline(0, color=FAINT, linewidth=0.8)
-            axes.set(title=above, xlabel=f"{below}\nfill: A, ring: B")
+        more = "more than chance" if mean(overlaps) > result.chance else "no more than chance"
+        left.set(title=f"Domains share active neurons {more}", xlabel="Jaccard index (dotted: chance)", xlim=(0, 1))
+        ranks = {}
+        for kind, words in RANKED.items():
+            if (rank := result.rank_correlation(kind)) is not None:
+                ranks[words] = rank
+        title = "Too few pairs to rank who is harmed"
+        if ranks:
+            title = f"Ranks them best: {max(ranks, key=lambda words: ranks[words])}"
+        rows = np.arange(len(ranks))[::-1]
+        right.barh(rows, list(ranks.values()), color=FAINT, alpha=0.6)
+        right.axvline(0, color=INK, linewidth=0.8)
+        right.set_yticks(rows, list(ranks), color=INK)
+        right.set(title=title, xlabel="rank correlation with who gains and who is harmed", xlim=(-1, 1))
+        right.set_xticks([-1, -0.5, 0, 0.5, 1])
     return drawn
 
 

@@ -150,11 +150,11 @@ def selectivity(config: RunConfig, scores: Scores, steps: int) -> Figure:
 
 
 def explained(e: Explanation) -> dict[str, Figure]:
-    """One figure an analysis, by name."""
+    """One figure an analysis that has one, by name."""
     found = {}
     for topic in TOPICS:
         result = e.get(topic.kind)
-        if result is not None:
+        if result is not None and topic.figure is not None:
             found[topic.name] = topic.figure(result)
     return found
 

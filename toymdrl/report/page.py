@@ -5,7 +5,7 @@ What both say is one value, `Page`; how that looks is in the two templates besid
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from toymdrl import domains
 from toymdrl.claims import paper
-from toymdrl.claims.base import Chapter, Outcome
+from toymdrl.claims.base import Outcome
 from toymdrl.claims.harm import PAPER_AFTER_ALL, SMALLEST_LOSS, harm
+from toymdrl.claims.paper import Told
 from toymdrl.claims.refresh import PAPER_AVERAGE_REFRESHED, PAPER_REFRESHED, repair
+from toymdrl.claims.seeds import Seeds, Typical, typical
 from toymdrl.domains import DOMAINS
+from toymdrl.report.course import Course
+from toymdrl.report.examples import ExampleTable, table
 from toymdrl.runs.config import PAPER_ORDER, PRESETS, RunConfig
 from toymdrl.runs.options import differences
 from toymdrl.runs.plan import Checkpoint
@@ -26,6 +30,8 @@ from toymdrl.words import counted, signed
 
 BRANCHES = ("refresh", "expert", "further", "rollback")
 """Kinds of checkpoints that are no part of the sequence."""
+STORY = ("base", "stage", "rollback")
+"""Kinds of checkpoints that the story needs, beside the headline's refresh."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,9 @@ class Row:
     best: bool
     """Whether no checkpoint has a higher average."""
     first_branch: bool
-    """Whether it is the first that is no part of the sequence."""
+    """Whether it is the first of the story's that is no part of the sequence: the table draws a line above it."""
+    matters: bool
+    """Whether the story needs it; the others are folded."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,16 @@ class ClaimLine:
     paper: str
     measured: str
     control: str
-    verdict: str = "one run: none"
+    typical: Typical | None
+    """The run among the project's seeds; None if these had other settings."""
+
+
+@dataclass(frozen=True)
+class Try:
+    """A command to give next."""
+
+    command: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -82,13 +99,19 @@ class Page:
     seed: int
     domains: tuple[str, ...]
     rows: tuple[Row, ...]
+    examples: ExampleTable | None
+    """None if the run was not analysed."""
     paper: tuple[BesideThePaper, ...]
-    chapters: tuple[Chapter, ...]
+    told: Told
+    """The chapters, in the order of the story."""
     claims: tuple[ClaimLine, ...]
     claims_note: str
+    typical: Mapping[str, Typical]
+    """By claim: the run among the project's seeds; empty if these had other settings."""
     what: str
     command: str
     """That repeats the run."""
+    next: tuple[Try, ...]
 
 
 def page(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | None) -> Page:
@@ -101,6 +124,7 @@ def page(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | 
     """
     first, second = headline(config, outcome)
     analysed = outcome is None or outcome.explanation is not None
+    seeds = typical(outcome) if outcome else None
     return Page(
         headline=first,
         followup=second,
@@ -108,13 +132,16 @@ def page(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | 
         preset=config.preset,
         seed=config.seed,
         domains=tuple(domain.title for domain in DOMAINS.values()),
-        rows=_rows(config, checkpoints),
+        rows=_rows(config, checkpoints, outcome),
+        examples=table(outcome),
         paper=_beside_the_paper(config, outcome),
-        chapters=tuple(paper.chapters(outcome)),
-        claims=_claim_lines(outcome),
-        claims_note=_claims_note(analysed),
+        told=paper.chapters(outcome),
+        claims=_claim_lines(outcome, seeds),
+        claims_note=_claims_note(config, seeds, analysed=analysed),
+        typical=seeds.claims if seeds else {},
         what=_what(config),
         command=command(config, analysis=analysed),
+        next=_next(config, outcome),
     )
 
 
@@ -162,20 +189,22 @@ def _course(before: float, after: float) -> str:
     return f"goes only from {start} to {end}"
 
 
-def _rows(config: RunConfig, checkpoints: tuple[Scored, ...]) -> tuple[Row, ...]:
+def _rows(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | None) -> tuple[Row, ...]:
     best = max(entry.average for entry in checkpoints)
-    # The table draws a line above the first of these.
-    branches = [entry.checkpoint for entry in checkpoints if entry.checkpoint.kind in BRANCHES]
-    rows = []
+    refreshed = Checkpoint("refresh", outcome.headline.domain, steps=outcome.headline.steps) if outcome else None
+    rows: list[Row] = []
     for entry in checkpoints:
         trained = entry.checkpoint.domain if entry.checkpoint.kind != "rollback" else None
+        matters = entry.checkpoint.kind in STORY or entry.checkpoint == refreshed
+        branch = matters and entry.checkpoint.kind in BRANCHES
         rows.append(
             Row(
                 title=_row_title(config, entry.checkpoint),
                 cells=tuple(Cell(entry.scores[domain], domain == trained) for domain in DOMAINS),
                 average=entry.average,
                 best=entry.average == best,
-                first_branch=entry.checkpoint in branches[:1],
+                first_branch=branch and not any(row.first_branch for row in rows),
+                matters=matters,
             )
         )
     return tuple(rows)
@@ -201,20 +230,51 @@ def _beside_the_paper(config: RunConfig, outcome: Outcome | None) -> tuple[Besid
     )
 
 
-def _claim_lines(outcome: Outcome | None) -> tuple[ClaimLine, ...]:
+def _claim_lines(outcome: Outcome | None, seeds: Seeds | None) -> tuple[ClaimLine, ...]:
     if outcome is None:
         return ()
+    among = seeds.claims if seeds else {}
     lines = []
     for claim in paper.told(outcome):
         measured, control = claim.cells(outcome)
-        lines.append(ClaimLine(claim.key, claim.paper, measured, control))
+        lines.append(ClaimLine(claim.key, claim.paper, measured, control, among.get(claim.key)))
     return tuple(lines)
 
 
-def _claims_note(analysed: bool) -> str:
-    note = "One run has no interval and so gives no verdict: those come from many seeds."
-    missing = " The other claims need the analysis: `toymdrl resume` and the run's folder make it."
-    return note if analysed else note + missing
+def _claims_note(config: RunConfig, seeds: Seeds | None, *, analysed: bool) -> str:
+    notes = ["One run has no interval and so gives no verdict: those come from many seeds."]
+    if seeds is None:
+        notes.append(
+            "The project's own seeds had other settings than this run, so they cannot say whether it is typical."
+        )
+    else:
+        count = len(seeds.numbers)
+        notes.append(
+            f"Beside it the project's {count} seeds, {seeds.numbers[0]} to {seeds.numbers[-1]}: mean [95 % interval], "
+            f"least to most. ✓: this run lies between their least and most. By chance alone, a "
+            f"number of another seed does not with probability 2/{count + 1}."
+        )
+        if config.seed in seeds.numbers:
+            notes.append("This run's seed is one of them.")
+    if not analysed:
+        notes.append("The other claims need the analysis: `toymdrl resume` and the run's folder make it.")
+    return " ".join(notes)
+
+
+def _next(config: RunConfig, outcome: Outcome | None) -> tuple[Try, ...]:
+    """Three commands that go on from this run."""
+    if config.preset == "smoke":
+        real = Try("toymdrl run", "the real thing, in minutes")
+    else:
+        seed = replace(config, seed=config.seed + 1)
+        real = Try(command(seed), "another seed: is what you have seen the seed's doing?")
+    gentle = replace(config, grpo=replace(config.grpo, learning_rate=config.grpo.learning_rate / 2))
+    dial = Try(command(gentle), "half the learning rate, the dial from destruction to no harm: what is left to repair?")
+    if outcome is None:
+        return real, dial, Try("toymdrl run", "four domains, so that there is something to harm")
+    if outcome.explanation is None:
+        return real, dial, Try("toymdrl resume .", "the analysis that this run lacks; give it in the run's folder")
+    return real, dial, Try("toymdrl theorems .", "what each theorem says of this run; give it in the run's folder")
 
 
 def _what(config: RunConfig) -> str:
@@ -252,18 +312,19 @@ def _said(what: Page) -> dict[str, Any]:
     return {each.name: getattr(what, each.name) for each in fields(what)}
 
 
-def as_html(what: Page, pictures: Mapping[str, Path], *, settings: str, provenance: str) -> str:
+def as_html(what: Page, pictures: Mapping[str, Path], *, course: Course, settings: str, provenance: str) -> str:
     """The page, its pictures inside it.
 
     Args:
         what: all that it says.
+        course: where it explains what the page tells.
         pictures: PNG files by name.
         settings: the run's, as text.
         provenance: where it ran, as text.
     """
     images = {name: data_uri(file) for name, file in pictures.items()}
     template = templates(html=True).get_template("report.html.jinja")
-    return template.render(_said(what), images=images, settings=settings, provenance=provenance)
+    return template.render(_said(what), images=images, course=course, settings=settings, provenance=provenance)
 
 
 def data_uri(file: Path) -> str:

@@ -11,6 +11,7 @@ from toymdrl.claims import conflict, damage, rollback
 from toymdrl.claims.base import Chapter
 from toymdrl.claims.damage import Head, pair_title
 from toymdrl.files import write_atomically
+from toymdrl.report.course import Course
 from toymdrl.report.page import data_uri, templates
 from toymdrl.style import Look, save
 
@@ -112,12 +113,13 @@ def write_page(found: Update, folder: Path, provenance: str) -> None:
     }
     pictures = {name: save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()}
     what = page(found, look)
-    write_atomically(folder / "report.html", as_html(what, pictures, provenance))
+    html = as_html(what, pictures, Course.seen_from(folder), provenance)
+    write_atomically(folder / "report.html", html)
     write_atomically(folder / "summary.md", templates(html=False).get_template("update.md.jinja").render(vars(what)))
 
 
-def as_html(what: Page, pictures: Mapping[str, Path], provenance: str) -> str:
+def as_html(what: Page, pictures: Mapping[str, Path], course: Course, provenance: str) -> str:
     """The page, its pictures inside it."""
     images = {name: data_uri(file) for name, file in pictures.items()}
     template = templates(html=True).get_template("update.html.jinja")
-    return template.render(vars(what), images=images, provenance=provenance)
+    return template.render(vars(what), images=images, course=course, provenance=provenance)

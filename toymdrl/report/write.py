@@ -6,6 +6,7 @@ from toymdrl.claims.explanation import load_explanation, outcome
 from toymdrl.claims.paper import was_analysed
 from toymdrl.files import CorruptFile, write_atomically
 from toymdrl.report import figures
+from toymdrl.report.course import Course
 from toymdrl.report.page import as_html, as_markdown, page
 from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.plan import stages
@@ -33,6 +34,8 @@ def write_report(run: RunDirectory) -> list[Path]:
     pictures = figures.draw(run.config, results.checkpoints, run.logged(), found, run.figures)
     what = page(run.config, results.checkpoints, found)
     settings = run.config_file.read_text(encoding="utf-8")
-    write_atomically(run.report_file, as_html(what, pictures, settings=settings, provenance=run.provenance_text()))
+    course, provenance = Course.seen_from(run.path), run.provenance_text()
+    html = as_html(what, pictures, course=course, settings=settings, provenance=provenance)
+    write_atomically(run.report_file, html)
     write_atomically(run.summary_file, as_markdown(what))
     return [run.report_file, run.summary_file]

@@ -9,7 +9,6 @@ are in experiments/, and the paper's claims in claims.py here.
     protection.py  a stage trained with its update kept out of a subspace
     tasks.py       one measurement of one question in one setting, done once
     asking.py      questions, seeds and workers in; result files, figures and the page out
-    rows.py        what was measured, on disk
     claims.py      C1 to C12 over seeds
     page.py        REPRODUCTION.md
     compare.py     a fresh result against the committed one

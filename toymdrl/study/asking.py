@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from toymdrl import catalogue
+from toymdrl import catalogue, rows
 from toymdrl.evidence import Row
 from toymdrl.files import write_atomically
 from toymdrl.runs.config import PRESETS, RunConfig, validate
@@ -27,7 +27,7 @@ from toymdrl.runs.plan import everything
 from toymdrl.runs.progress import Terminal
 from toymdrl.runs.provenance import provenance
 from toymdrl.settings import ConfigError
-from toymdrl.study import claims, questions, rows
+from toymdrl.study import claims, questions
 from toymdrl.study.page import MEANINGLESS, judged_claims, known, page
 from toymdrl.study.questions import Question
 from toymdrl.study.stage import train_together

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from toymdrl.claims import seeds as committed
 from toymdrl.claims.base import Claim
 from toymdrl.claims.explanation import explain, numbers_code, outcome
 from toymdrl.claims.paper import CLAIMS, entries, numbers
@@ -25,7 +26,7 @@ from toymdrl.runs.progress import Observer
 from toymdrl.study.questions import Question, Setting
 from toymdrl.study.stage import run_of, seeds_of
 
-NAME = "claims"
+NAME = committed.NAME
 QUESTION = cast(Question, sys.modules[__name__])
 """This file is a question too."""
 TITLE = "The claims"
@@ -100,10 +101,17 @@ def verdicts(keys: Sequence[str], rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row]) -> list[str]:
-    """One line a claim: the paper's words, our first measure and its control, the verdict, the power."""
-    lines = ["| | claim, and the paper's number | here, mean over seeds [95 %] | control | verdict | power |"]
-    lines.append("|---|---|---|---|---|---:|")
+def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row] | None) -> list[str]:
+    """One line a claim: the paper's words, our first measure and its control, the verdict, the power.
+
+    Args:
+        keys: of the claims.
+        rows: of all seeds.
+        pilot: what the power is computed from; None to leave its column out.
+    """
+    powers = pilot is not None
+    head = "| | claim, and the paper's number | here, mean over seeds [95 %] | control | verdict |"
+    lines = [head + " power |" * powers, "|---|---|---|---|---|" + "---:|" * powers]
     for claim in _claims(keys):
         # A claim's first rule is the one that the paper states; the others guard it.
         first = claim.rules[0]
@@ -111,8 +119,8 @@ def summary(keys: Sequence[str], rows: Sequence[Row], pilot: Sequence[Row]) -> l
         if first.control:
             control = f"{interval([row[first.control] for row in rows])} {first.versus}"
         found = f"{first.what}: {interval([row[first.key] for row in rows])}"
-        ours = f"{found} | {control} | {WORDS[verdict(claim, rows)]} | {_power(claim, len(rows), pilot)}"
-        lines.append(f"| {claim.key} | {claim.paper} | {ours} |")
+        line = f"| {claim.key} | {claim.paper} | {found} | {control} | {WORDS[verdict(claim, rows)]} |"
+        lines.append(line if pilot is None else f"{line} {_power(claim, len(rows), pilot)} |")
     return lines
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from math import comb
 from pathlib import Path
 
-from toymdrl import catalogue
+from toymdrl import catalogue, rows
 from toymdrl.evidence import exchange, holm, interval
 from toymdrl.settings import ConfigError
-from toymdrl.study import claims, rows
+from toymdrl.study import claims
 from toymdrl.study.page import judged_claims
 
 LEVEL = 0.05

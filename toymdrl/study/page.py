@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from toymdrl import catalogue
+from toymdrl import catalogue, rows
 from toymdrl.claims.paper import PAPER
 from toymdrl.evidence import Row
 from toymdrl.settings import ConfigError
-from toymdrl.study import claims, questions, rows
+from toymdrl.study import claims, questions
 from toymdrl.study.questions import Question
 
 MEANINGLESS = "This is the smoke preset: it touches every part, and its numbers and verdicts mean nothing."
