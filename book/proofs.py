@@ -76,7 +76,7 @@ def read(file: Path) -> Theorem:
     found = re.fullmatch(r"(T\d+[^.]*)\. (.+) \((.+)\)\.?", title)
     if found is None:
         raise ValueError(f'{file.name} begins with {title!r}; begin it with "T4. Title (C8)."')
-    return Theorem(file, found[1], found[2], found[3], text.strip(), (tree.body[0].end_lineno or 0) + 1)
+    return Theorem(file, found[1], found[2], found[3], text.strip(), (tree.body[0].end_lineno or 0) + 2)
 
 
 def theorems() -> list[Theorem]:

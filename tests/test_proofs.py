@@ -57,7 +57,7 @@ def test_a_page_holds_all_of_it_and_leads_on(name: str, tmp_path: Path) -> None:
         assert parts(text) <= parts(page)
     assert f"literalinclude}} ../../theory/{theorem.file.name}" in page
     code = theorem.file.read_text(encoding="utf-8").splitlines()[theorem.tests - 1 :]
-    assert "import" in code[1]  # what is folded below begins behind the docstring
+    assert "import" in code[0]  # what is folded below begins behind the docstring
     proofs.write(tmp_path)
     for target in LINK.findall(page):
         place = tmp_path / target if not target.startswith("..") else BOOK / target.removeprefix("../")
