@@ -124,7 +124,7 @@ def figure(result: Alternation) -> Figure:
         axes.plot(cycles, average[0] - average, "--", color=INK, linewidth=1.6, label="average")
         axes.axhline(0, color=FAINT, linewidth=0.8)
         moves = "rises" if average[-1] < average[0] else "does not rise"
-        axes.set_title(f"Taking turns, the average {moves}, and the order hardly matters")
+        axes.set_title(f"Taking turns, the average {moves}")
         arrow = " → ".join(domains.title(name) for name in result.domains)
         axes.set(xlabel=f"cycles of {arrow} (rings: order reversed)", ylabel="points gained")
         axes.legend(frameon=False, fontsize=8.5)

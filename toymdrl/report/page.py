@@ -252,7 +252,7 @@ def _claims_note(config: RunConfig, seeds: Seeds | None, *, analysed: bool) -> s
         notes.append(
             f"Beside it the project's {count} seeds, {seeds.numbers[0]} to {seeds.numbers[-1]}: mean [95 % interval], "
             f"least to most. ✓: this run lies between their least and most. By chance alone, a "
-            f"number of another seed does not with probability 2/{count + 1}."
+            f"number of another seed lies outside with probability 2/{count + 1}."
         )
         if config.seed in seeds.numbers:
             notes.append("This run's seed is one of them.")
