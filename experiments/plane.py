@@ -15,15 +15,17 @@ Band       RULES. Curvatures are per squared length, so the axes' lengths are ta
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+from matplotlib.figure import Figure
 
 from toymdrl.analysis.plane import Plane
 from toymdrl.claims import plane
-from toymdrl.evidence import Row, Rule, rule_table
+from toymdrl.claims.explanation import topic_code
+from toymdrl.evidence import Row, Rule, interval, rule_table
 from toymdrl.plain import from_plain, to_plain
 from toymdrl.runs.plan import Stage, headline, stages
 from toymdrl.study.questions import Setting
 from toymdrl.study.stage import config_of, executed, seeds_of, subject_of
+from toymdrl.style import REPAIR
 
 TITLE = "The plane that says why"
 PLACE = 0
@@ -54,3 +56,51 @@ def plan(setting: Setting) -> list[Stage]:
     config = config_of(setting)
     head = headline(config)
     return [stage for stage in stages(config) if stage.kind != "refresh" or (head and stage.domain == head.domain)]
+
+
+def code() -> str:
+    """What decides a row beside this file's own `measure`: how the plane is put to a run."""
+    return topic_code(plane.TOPIC)
+
+
+def measure(setting: Setting, out: Path) -> Row:
+    """The plane of one seed's run, and which of its refreshes is told."""
+    run = executed(config_of(setting), plan(setting), out)
+    subject = subject_of(run)
+    with run.lock(wait=True):
+        found = plane.measure(subject)
+    if found is None:
+        raise ValueError("the update spans no plane")
+    return {"steps": subject.headline.steps, "plane": to_plain(found)}
+
+
+def plane_of(row: Row) -> Plane:
+    """A row's plane."""
+    return from_plain(Plane, row["plane"])
+
+
+def page(rows: Sequence[Row]) -> list[str]:
+    """The rules; what else the plane shows, and what it leaves out."""
+    numbers = [plane.numbers(plane_of(row), row["steps"]) for row in rows]
+    found = {key: interval([each[key] for each in numbers]) for key in numbers[0]}
+    return [
+        *rule_table(RULES, numbers),
+        "",
+        f"Lengths: Qδ {found['outside']}, Pδ {found['inside']}. Qδ alone costs Math {found['a alone']} points, Pδ"
+        f" alone {found['b alone']}. Three Re-Math steps win {found['gain']} points back, their projections on the"
+        f" plane {found['gain in the plane']}: the refreshed models lie {found['away']} off it.",
+        "",
+        "Drawn is the first seed's plane; thin, where the other seeds' refreshes go in theirs.",
+    ]
+
+
+def figure(rows: Sequence[Row]) -> Figure:
+    """The first seed's plane, with the refreshes of all."""
+    first, *others = map(plane_of, rows)
+    drawn = plane.figure(first)
+    for each in others:
+        way = [each.training[-1], *each.refresh]
+        drawn.axes[0].plot(
+            [place.a for place in way], [place.b for place in way], color=REPAIR, linewidth=0.7, alpha=0.6
+        )
+    return drawn

@@ -25,6 +25,8 @@ B = tuple(round(-2 + 0.5 * step, 1) for step in range(11))
 """The lattice."""
 STRETCH = 3.0
 """So many times P delta are taken alone; on the lattice."""
+NOTHING = 1e-5
+"""A part of the update that is a smaller share of its length is rounding."""
 LONGER = 8.0
 """A random step is so many times as long."""
 RANDOM_STEPS = 3
@@ -35,7 +37,10 @@ RANDOM_SUBSPACES = 3
 class Place:
     """A checkpoint and its projection on the plane."""
 
-    name: str
+    domain: str
+    """Trained last."""
+    steps: int
+    """Of the refresh; 0 of the training before it."""
     a: float
     b: float
     away: float
@@ -77,8 +82,9 @@ class Plane:
     training: tuple[Place, ...]
     """From (0, 0) to (1, 1)."""
     refresh: tuple[Place, ...]
-    """After ever more steps of it; empty if there was none."""
+    """After ever more steps; empty if there was none."""
     random_planes: tuple[Elsewhere, ...]
+    """Empty if there was no refresh."""
     random_costs: tuple[float, ...]
     """What the harmed domain's loss rises by at random steps LONGER times as long as STRETCH P delta."""
 
@@ -116,6 +122,19 @@ class Plane:
         return bent_a / (step_a * self.outside) ** 2, bent_b / (step_b * self.inside) ** 2
 
 
+def axes(basis: Tensor, delta: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Q delta and P delta, (coordinates,) each; None where one of them is nothing, so that there is no plane.
+
+    Args:
+        basis: orthonormal columns, (coordinates, k).
+        delta: the update, (coordinates,).
+    """
+    p = project(basis, delta)
+    q = delta - p
+    shorter = min(float(p.norm()), float(q.norm()))
+    return (q, p) if shorter > NOTHING * float(delta.norm()) else None
+
+
 def coordinates_of(vector: Tensor, q: Tensor, p: Tensor) -> tuple[float, float, float]:
     """(a, b) of a vector's orthogonal projection on the span of two orthogonal vectors, and its distance from it."""
     a, b = float(vector @ q) / float(q @ q), float(vector @ p) / float(p @ p)
@@ -127,7 +146,7 @@ def measure(
     losses: Mapping[str, Loss],
     start: Tensor,
     training: Mapping[str, Tensor],
-    refresh: Mapping[str, Tensor],
+    refresh: Mapping[int, Tensor],
     *,
     basis: Tensor,
     generator: torch.Generator,
@@ -140,24 +159,29 @@ def measure(
         module: whose parameters; left as found.
         losses: each domain's, on prompts that `basis` was not made of.
         start: the harmed domain's checkpoint, (coordinates,).
-        training: the checkpoints after it, (coordinates,) each, by name; the last is where the plane's update ends.
-        refresh: checkpoints of a refresh from there, by name, in order; may be empty.
+        training: the checkpoints after it, (coordinates,) each, by the domain trained; the update ends at the last.
+        refresh: checkpoints of a refresh from there, (coordinates,) each, by steps, in order; may be empty.
         basis: the harmed domain's conflict subspace, orthonormal columns (coordinates, k).
         generator: draws the random subspaces and steps.
         harmed: the domain, a key of `losses`.
         later: name of the update.
+
+    Raises:
+        ValueError: the update has no part inside, or none outside: there is no plane; see `axes`.
     """
     delta = list(training.values())[-1] - start
-    p = project(basis, delta)
-    q = delta - p
+    spanned = axes(basis, delta)
+    if spanned is None:
+        raise ValueError("the update lies inside the conflict subspace, or outside it; the two parts span no plane")
+    q, p = spanned
 
     def everywhere(where: Tensor) -> dict[str, float]:
         with at_parameters(module, where):
             return {name: value(module, loss) for name, loss in losses.items()}
 
-    def place(name: str, there: Tensor) -> Place:
+    def place(domain: str, steps: int, there: Tensor) -> Place:
         a, b, away = coordinates_of(there - start, q, p)
-        return Place(name, a, b, away, everywhere(there), everywhere(start + a * q + b * p))
+        return Place(domain, steps, a, b, away, everywhere(there), everywhere(start + a * q + b * p))
 
     lattice = [[everywhere(start + a * q + b * p) for a in A] for b in B]
     before = lattice[B.index(0)][A.index(0)][harmed]
@@ -166,6 +190,9 @@ def measure(
         drawn = torch.randn(delta.shape, generator=generator, dtype=delta.dtype).to(delta.device)
         with at_parameters(module, start + drawn * (LONGER * STRETCH * p.norm() / drawn.norm())):
             costs.append(value(module, losses[harmed]) - before)
+    # Where no refresh is to be seen, they have nothing to show.
+    bases = [random_basis(delta, basis.shape[1], generator) for _ in range(RANDOM_SUBSPACES if refresh else 0)]
+    random = [_elsewhere(each, delta, [there - start for there in refresh.values()]) for each in bases]
     return Plane(
         harmed=harmed,
         later=later,
@@ -176,20 +203,14 @@ def measure(
         a=A,
         b=B,
         losses={name: tuple(tuple(at[name] for at in row) for row in lattice) for name in losses},
-        training=tuple(place(name, there) for name, there in {harmed: start, **training}.items()),
-        refresh=tuple(place(name, there) for name, there in refresh.items()),
-        random_planes=tuple(
-            _random_plane(start, delta, list(refresh.values()), basis.shape[1], generator)
-            for _ in range(RANDOM_SUBSPACES)
-        ),
+        training=tuple(place(domain, 0, there) for domain, there in {harmed: start, **training}.items()),
+        refresh=tuple(place(harmed, steps, there) for steps, there in refresh.items()),
+        random_planes=tuple(random),
         random_costs=tuple(costs),
     )
 
 
-def _random_plane(
-    start: Tensor, delta: Tensor, refresh: Sequence[Tensor], size: int, generator: torch.Generator
-) -> Elsewhere:
-    p = project(random_basis(delta, size, generator), delta)
-    q = delta - p
-    seen = [coordinates_of(there - start, q, p) for there in refresh]
+def _elsewhere(basis: Tensor, delta: Tensor, refresh: Sequence[Tensor]) -> Elsewhere:
+    p = project(basis, delta)
+    seen = [coordinates_of(each, delta - p, p) for each in refresh]
     return Elsewhere(float(p.norm()), tuple(a for a, _, _ in seen), tuple(b for _, b, _ in seen))

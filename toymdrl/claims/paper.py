@@ -10,6 +10,7 @@ from toymdrl.claims import (
     cosines,
     damage,
     edits,
+    plane,
     refresh,
     rollback,
     routes,
@@ -27,8 +28,11 @@ TOPICS: tuple[Topic[Any], ...] = (
     contraction.TOPIC,
     refresh.TOPIC,
     alternation.TOPIC,
+    plane.TOPIC,
 )
 """In the order in which the analyses are made."""
+OPENING: tuple[Topic[Any], ...] = (plane.TOPIC,)
+"""Told directly under a report's first figure; of no one claim."""
 FROM_SCORES: tuple[Claim[Any, Any], ...] = (C1, refresh.C10)
 """Claims that a run measures without its analysis."""
 
@@ -63,13 +67,24 @@ def entries(outcome: Outcome | None) -> dict[str, Any]:
     return {claim.key: claim.entry(outcome) for claim in told(outcome)} if outcome else {}
 
 
+def opening(outcome: Outcome | None) -> list[Chapter]:
+    """What a run's report tells before all else; nothing without analyses."""
+    if outcome is None or outcome.explanation is None:
+        return []
+    found: list[Chapter] = []
+    for topic in OPENING:
+        found += topic.chapters(outcome)
+    return found
+
+
 def chapters(outcome: Outcome | None) -> list[Chapter]:
     """What a run's report tells, in the paper's order; without analyses, of its refresh alone."""
     if outcome is None:
         return []
     topics = TOPICS if outcome.explanation else (refresh.TOPIC,)
+    of_claims = [topic for topic in topics if topic.claims]
     found: list[Chapter] = []
-    for topic in sorted(topics, key=lambda topic: topic.claims[0].place):
+    for topic in sorted(of_claims, key=lambda topic: topic.claims[0].place):
         found += topic.chapters(outcome)
     return found
 

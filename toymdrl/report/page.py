@@ -83,6 +83,8 @@ class Page:
     domains: tuple[str, ...]
     rows: tuple[Row, ...]
     paper: tuple[BesideThePaper, ...]
+    opening: tuple[Chapter, ...]
+    """Directly under the first figure."""
     chapters: tuple[Chapter, ...]
     claims: tuple[ClaimLine, ...]
     claims_note: str
@@ -110,6 +112,7 @@ def page(config: RunConfig, checkpoints: tuple[Scored, ...], outcome: Outcome | 
         domains=tuple(domain.title for domain in DOMAINS.values()),
         rows=_rows(config, checkpoints),
         paper=_beside_the_paper(config, outcome),
+        opening=tuple(paper.opening(outcome)),
         chapters=tuple(paper.chapters(outcome)),
         claims=_claim_lines(outcome),
         claims_note=_claims_note(analysed),
