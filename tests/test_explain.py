@@ -79,6 +79,12 @@ def test_the_numbers_are_those_of_the_analyses(tmp_path: Path) -> None:
         module.weight.copy_(stages["c"])
         assert found.head.actual == pytest.approx(value(module, unseen["a"]) - before, rel=1e-5)
     assert found.conflict.damage == found.rollback.damage == pytest.approx(found.head.actual, rel=1e-5)
+    assert found.plane is not None
+    assert tuple(found.plane.losses) == order
+    assert found.plane.at("a", 1, 1) - found.plane.at("a", 0, 0) == pytest.approx(found.head.actual, rel=1e-4)
+    assert [place.domain for place in found.plane.training] == list(order)
+    assert (found.plane.training[-1].a, found.plane.training[-1].b) == pytest.approx((1, 1), rel=1e-4)
+    assert "the refresh" not in (tmp_path / "why" / "summary.md").read_text(encoding="utf-8")
     # The directions are those of the mean of both halves, and all of them are taken out at most.
     with torch.no_grad():
         module.weight.copy_(stages["a"])

@@ -14,6 +14,7 @@ from toymdrl.analysis.conflict import Conflict
 from toymdrl.analysis.contraction import Contraction
 from toymdrl.analysis.cosines import Cosines
 from toymdrl.analysis.damage import Damage
+from toymdrl.analysis.plane import Plane
 from toymdrl.analysis.refresh import Refresh
 from toymdrl.claims import paper
 from toymdrl.claims.base import Explanation, Outcome
@@ -133,6 +134,20 @@ def test_the_theorems_are_held_against_a_run(smoke: Path, tmp_path: Path, capsys
         assert re.search(re.escape(theorem) + r" +holds", told), theorem
     assert main(["theorems", str(tmp_path)]) == 2
     assert "give a folder that `toymdrl run` made" in capsys.readouterr().err
+
+
+def test_the_plane_is_told_before_the_claims(smoke: Path) -> None:
+    found = outcome_of(smoke)
+    (told,) = paper.chapters(found).opening
+    assert told.figure == "plane"
+    page = (smoke / "report.html").read_text(encoding="utf-8")
+    summary = (smoke / "summary.md").read_text(encoding="utf-8")
+    assert page.index(told.heading) < page.index("<h2>The scores</h2>")
+    assert summary.index(told.heading) < summary.index("| checkpoint |")
+    # Where the update spans none, and where a run was not analysed, there is no such chapter.
+    planeless = Explanation([found.explained.get(topic.kind) for topic in TOPICS if topic.kind is not Plane])
+    assert paper.chapters(replace(found, explanation=planeless)).opening == ()
+    assert paper.chapters(replace(found, explanation=None)).opening == ()
 
 
 def test_what_cannot_be_measured_is_said(smoke: Path) -> None:

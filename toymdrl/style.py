@@ -24,6 +24,8 @@ PAPER, PAPER_INK = _ORANGE, "#8a5a00"
 """Of the paper's numbers, and of words about them."""
 BOUND = _RED
 """Of a bound that may break, and of an arm that is held against others."""
+REPAIR = "#B22222"
+"""Of the way that a repair takes."""
 CONTRAST = (_ORANGE, _SKY, _GREEN, _PINK)
 """Of what a domain's own line is compared with, in turn."""
 STYLE: dict[Any, Any] = {
@@ -58,6 +60,8 @@ class Look:
     """Of losses."""
     digits: int | None = None
     """After the point; None for three that count."""
+    height: int = 1
+    """What a picture of levels shows: the loss, 1, or the score that is its negative, -1."""
 
     @classmethod
     def of(cls, names: Iterable[str], unit: str) -> "Look":
@@ -73,7 +77,7 @@ class Look:
         return f"{value:+.3g}" if self.digits is None else signed(value, self.digits)
 
 
-MINIATURE = Look(COLOURS, "points", 1)
+MINIATURE = Look(COLOURS, "points", 1, height=-1)
 
 
 def colour(name: str) -> str:

@@ -9,6 +9,7 @@
     refresh.py      C10 the sampled refresh: what it moves, and who pays
     rollback.py     C11 undoing a few coordinates
     alternation.py  C12 alternating refreshes
+    plane.py        C7, C8 and C10 in one picture: losses in a plane through the harmed domain's checkpoint
     expansion.py    the terms and constants of an update's expansion that theorems need
     repairs.py      what theorems say of repairs, and what comes of them
 

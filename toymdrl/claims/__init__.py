@@ -12,6 +12,7 @@ contraction.py  C9
 refresh.py      C10
 rollback.py     C11
 alternation.py  C12
+plane.py        C7, C8 and C10 in one picture
 paper.py        all of them, in order: the one list
 explanation.py  a run analysed, each result kept on disk
 """

@@ -175,6 +175,7 @@ class Topic(Generic[R]):
     work: int
     """How long it takes, in warm-start steps of a laptop run: what a progress bar counts in."""
     claims: tuple[Claim[Any, Any], ...]
+    """None of a topic that shows several of other topics at once."""
     chapters: Callable[[Outcome], list[Chapter]]
     figure: Callable[[R], Figure] | None
     """None where a table tells it."""

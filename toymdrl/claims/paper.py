@@ -12,6 +12,7 @@ from toymdrl.claims import (
     damage,
     edits,
     examples,
+    plane,
     refresh,
     rollback,
     routes,
@@ -30,9 +31,10 @@ TOPICS: tuple[Topic[Any], ...] = (
     refresh.TOPIC,
     alternation.TOPIC,
     examples.TOPIC,
+    plane.TOPIC,
 )
 """In the order in which the analyses are made."""
-OPENING: tuple[Topic[Any], ...] = ()
+OPENING: tuple[Topic[Any], ...] = (plane.TOPIC,)
 """Told directly under a report's first figure, which tells C1."""
 STORY: tuple[Topic[Any], ...] = (damage.TOPIC, conflict.TOPIC, refresh.TOPIC, rollback.TOPIC)
 """Told next, in this order: harm is second-order, lives in few directions, is repaired by a refresh, by a rollback. All

@@ -45,12 +45,12 @@ class Subject:
         key: str,
         eigenpairs_file: Callable[[str], Path],
     ) -> None:
-        """A run that has trained everything; see `of`.
+        """A run that has trained everything that is asked of it; see `of`.
 
         Args:
             config: the run's.
             headline: the loss that is analysed.
-            policies: all trained checkpoints, of the run's device.
+            policies: the trained checkpoints, of the run's device.
             scores: points by domain.
             key: tells these checkpoints and the code that analyses them from others.
             eigenpairs_file: where eigenpairs are kept, by a name.
@@ -72,13 +72,10 @@ class Subject:
         self.delta = self.vectors[headline.end] - self.start
         """What all later stages added, (coordinates,)."""
         self.losses = {domain: self.unseen_loss(domain) for domain in self.order}
-        # Each domain alone, from the same start: what its own training moves, undisturbed by an order.
-        self.edits = {domain: self.vectors[Checkpoint("expert", domain)] - self.vectors[BASE] for domain in self.order}
-        """What each domain's training alone changed, (coordinates,) each."""
 
     @classmethod
     def of(cls, run: RunDirectory, headline: Headline) -> "Subject":
-        """The subject of a run on disk that has trained everything.
+        """The subject of a run on disk that has trained everything that is asked of it.
 
         Raises:
             CorruptFile: a checkpoint's file is damaged.
@@ -95,6 +92,12 @@ class Subject:
             key=hashlib.sha256(content.encode()).hexdigest(),
             eigenpairs_file=run.eigenpairs_file,
         )
+
+    @cached_property
+    def edits(self) -> dict[str, Tensor]:
+        """What each domain's training alone changed, (coordinates,) each."""
+        # From the same start: what its own training moves, undisturbed by an order.
+        return {domain: self.vectors[Checkpoint("expert", domain)] - self.vectors[BASE] for domain in self.order}
 
     def policy_at(self, checkpoint: Checkpoint) -> Policy:
         """A frozen policy of its own with a checkpoint's weights."""

@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+from toymdrl.analysis.plane import Plane
 from toymdrl.catalogue import folder
+from toymdrl.plain import from_plain
 
 
 def rows(question: str) -> list[dict[str, Any]]:
@@ -23,3 +25,12 @@ def rows(question: str) -> list[dict[str, Any]]:
         raise FileNotFoundError(f"no results of {question!r}; choose from {', '.join(files)}")
     found: list[dict[str, Any]] = json.loads(files[question].read_text(encoding="utf-8"))["rows"]
     return found
+
+
+def plane() -> Plane:
+    """The plane of `toymdrl run --threads 1`, seed 0: what `toymdrl.claims.plane.figure` draws.
+
+    Raises:
+        FileNotFoundError: the package came without its results.
+    """
+    return from_plain(Plane, rows("plane-pilot")[0]["plane"])

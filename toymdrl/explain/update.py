@@ -13,11 +13,12 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from toymdrl.analysis import conflict, damage, rollback
+from toymdrl.analysis import conflict, damage, plane, rollback
 from toymdrl.analysis.conflict import Conflict
 from toymdrl.analysis.damage import Damage
+from toymdrl.analysis.plane import Plane
 from toymdrl.analysis.rollback import Rollback
-from toymdrl.curvature import CurvatureError, Hessian, fisher_diagonal, residuals
+from toymdrl.curvature import CurvatureError, Eigenpairs, Hessian, fisher_diagonal, residuals
 from toymdrl.explain.bar import Bar
 from toymdrl.explain.sequence import DomainLosses, Sequence
 from toymdrl.explain.work import Work, lanczos
@@ -117,9 +118,11 @@ def _explained(sequence: Sequence, folder: Path, directions: int, unit: str, see
     with Bar(_planned(sequence, directions), quiet=quiet) as bar:
         work = Work(folder, key, bar)
         harm = _damage(work, sequence)
-        subspace = _conflict(work, sequence, directions, seed)
+        pairs = _directions(work, sequence, directions)
+        subspace = _conflict(work, sequence, pairs, directions, seed)
         undone = _rollback(work, sequence, seed)
-    found = Update(sequence.order, harm, subspace, undone, unit, sum(work.spent.values()))
+        seen = _plane(work, sequence, pairs, seed)
+    found = Update(sequence.order, harm, subspace, undone, seen, unit, sum(work.spent.values()))
     device = str(trainable_parameters(sequence.module)[0].device)
     write_page(found, folder, json.dumps(provenance(device, torch.get_num_threads()), indent=1))
     return found
@@ -149,6 +152,7 @@ def _planned(of: Sequence, directions: int) -> float:
         + 4
         + _planned_conflict(directions)
         + _planned_rollback(of)
+        + _planned_plane(of)
     )
 
 
@@ -168,6 +172,11 @@ def _planned_rollback(of: Sequence) -> float:
     return len(rollback.BUDGETS) * (values / 3 + 2)
 
 
+def _planned_plane(of: Sequence) -> float:
+    places = len(plane.A) * len(plane.B) + 2 * (1 + len(of.later))  # a checkpoint, and its projection
+    return (places * len(of.order) + plane.RANDOM_STEPS) / 3
+
+
 def _damage(work: Work, of: Sequence) -> Damage:
     """Every later update on every earlier domain's checkpoint."""
     pairs: list[damage.Decomposition] = []
@@ -183,14 +192,19 @@ def _damage(work: Work, of: Sequence) -> Damage:
     return Damage(tuple(pairs))
 
 
-def _conflict(work: Work, of: Sequence, directions: int, seed: int) -> Conflict:
-    """The harmed domain's conflict subspace, beside that of the domain trained next."""
-    own, after = of.losses[of.harmed], of.later[0]
+def _directions(work: Work, of: Sequence, directions: int) -> Eigenpairs:
+    """The harmed domain's conflict subspace."""
     pairs = work.eigenpairs("directions", of, of.fit[of.harmed], directions, CLOSE, 1)
     if not pairs.values.all():
         raise CurvatureError(
             f"the Hessian of {of.harmed!r} has no {directions} directions of curvature; use fewer, or another loss"
         )
+    return pairs
+
+
+def _conflict(work: Work, of: Sequence, pairs: Eigenpairs, directions: int, seed: int) -> Conflict:
+    """The harmed domain's conflict subspace, beside that of the domain trained next."""
+    own, after = of.losses[of.harmed], of.later[0]
     halves = [
         work.eigenpairs(f"directions-of-half-{number}", of, half, directions // 2, ROUGH, 1 / 2).vectors
         for number, half in enumerate(own.fit, 1)
@@ -255,6 +269,28 @@ def _rollback(work: Work, of: Sequence, seed: int) -> Rollback:
         )
 
     return work.record("rollback", Rollback, _planned_rollback(of), make)
+
+
+def _plane(work: Work, of: Sequence, pairs: Eigenpairs, seed: int) -> Plane | None:
+    """Every loss in the plane of the update's parts inside and outside the subspace; None if they span none."""
+    if plane.axes(pairs.vectors, of.delta) is None:
+        return None
+    ordered = dict.fromkeys((of.harmed, *of.later, *of.order))
+
+    def make() -> Plane:
+        return plane.measure(
+            of.module,
+            {name: of.unseen[name] for name in ordered},
+            of.start,
+            {name: of.vectors[name] for name in of.later},
+            {},
+            basis=pairs.vectors,
+            generator=stream(seed, "explain", "plane"),
+            harmed=of.harmed,
+            later=_later(of),
+        )
+
+    return work.record("plane", Plane, _planned_plane(of), make)
 
 
 def _neurons(of: Sequence) -> Tensor | None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from toymdrl.analysis.conflict import Conflict
 from toymdrl.analysis.damage import Damage, Decomposition
+from toymdrl.analysis.plane import Plane
 from toymdrl.analysis.rollback import Rollback
-from toymdrl.claims import conflict, damage, rollback
+from toymdrl.claims import conflict, damage, plane, rollback
 from toymdrl.claims.base import Chapter
 from toymdrl.claims.damage import Head, pair_title
 from toymdrl.files import write_atomically
@@ -27,6 +28,8 @@ class Update:
     conflict: Conflict
     """Of the harmed domain."""
     rollback: Rollback
+    plane: Plane | None
+    """None where the update lies inside the conflict subspace, or outside it."""
     unit: str
     """Of all losses."""
     gradients: float
@@ -89,6 +92,7 @@ def page(found: Update, look: Look) -> Page:
         unit=unit,
         rows=tuple(rows),
         chapters=(
+            *([] if found.plane is None else [plane.chapter(found.plane, look)]),
             damage.chapter(found.damage, told, look),
             conflict.chapter(found.conflict, harmed),
             rollback.chapter(found.rollback, harmed, look),
@@ -111,6 +115,8 @@ def write_page(found: Update, folder: Path, provenance: str) -> None:
         "conflict": conflict.figure(found.conflict, look),
         "rollback": rollback.figure(found.rollback, look),
     }
+    if found.plane is not None:
+        figures["plane"] = plane.figure(found.plane, look)
     pictures = {name: save(figure, folder / "figures" / f"{name}.png") for name, figure in figures.items()}
     what = page(found, look)
     html = as_html(what, pictures, Course.seen_from(folder), provenance)
