@@ -17,7 +17,6 @@ OLD = (
     "00_story",
     "01_domains",
     "02_transformer",
-    "03_grpo",
     "04_interference",
     "05_orthogonal",
     "06_curvature",

@@ -42,7 +42,7 @@ function maths(page) {
 
 function contents(page) {
   const place = page.querySelector(".bd-sidebar-secondary .page-toc, .bd-sidebar-secondary nav");
-  if (page.querySelectorAll("article h2").length < 2) return [];
+  if (page.querySelectorAll("article section h2").length < 2) return [];
   const seen = place && visible(place) && place.getBoundingClientRect().right <= LAPTOP;
   return seen ? [] : ["the page's contents cannot be seen on a laptop"];
 }

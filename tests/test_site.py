@@ -14,7 +14,7 @@ GOOD = """<!DOCTYPE html><html><head><style>
 body {{ display: flex; margin: 0; }} article {{ min-width: 0; }} pre {{ overflow-x: auto; }}
 @media (max-width: 1000px) {{ .bd-sidebar-secondary {{ display: none; }} }} {style}
 </style></head><body><article>
-<h2>One</h2><h2>Two</h2>
+<section><h2>One</h2><h2>Two</h2></section>
 <div class="tag_hide-output"><details class="fold outcome"><summary>Show</summary>
 <div class="cell_output">9.8</div></details></div>
 <div class="cell_input"><pre>short</pre></div>
