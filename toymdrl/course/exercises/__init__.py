@@ -1,11 +1,16 @@
 """The course's exercises: a file a chapter, each with the course's own answers, tests of any answer, and hints."""
 
-from toymdrl.course.exercises import grpo
+from toymdrl.course.exercises import grpo, interference, orthogonal, silent_bug
 from toymdrl.course.exercises.base import Exercise
 
 __all__ = ["EXERCISES", "Exercise", "exercise"]
 
-EXERCISES: tuple[Exercise, ...] = (*grpo.EXERCISES,)
+EXERCISES: tuple[Exercise, ...] = (
+    *grpo.EXERCISES,
+    *interference.EXERCISES,
+    *orthogonal.EXERCISES,
+    *silent_bug.EXERCISES,
+)
 """In the order of the chapters: the one list."""
 
 
