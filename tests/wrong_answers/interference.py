@@ -10,12 +10,14 @@ WRONG = {
         (_EACH + "    return torch.cat([p.flip(0) for p in update.split(sizes)])", "two generators"),
         (_EACH + "    return [p[torch.randperm(len(p), generator=generator)] for p in update.split(sizes)]", "tensor"),
         (
-            _EACH + "    for p in update.split(sizes):\n        p.copy_(p[torch.randperm(len(p), generator=generator)])\n"
+            _EACH
+            + "    for p in update.split(sizes):\n        p.copy_(p[torch.randperm(len(p), generator=generator)])\n"
             "    return update",
             "you changed `update`",
         ),
         (
-            _EACH + "    parts = [p[torch.randint(len(p), (len(p),), generator=generator)] for p in update.split(sizes)]"
+            _EACH
+            + "    parts = [p[torch.randint(len(p), (len(p),), generator=generator)] for p in update.split(sizes)]"
             "\n    return torch.cat(parts)",
             "every entry once",
         ),
@@ -26,7 +28,10 @@ WRONG = {
             ".view_as(rewards)",
             "from one prompt to another",
         ),
-        (_DEALT + "    return rewards[torch.randperm(len(rewards), generator=generator)]", "from one prompt to another"),
+        (
+            _DEALT + "    return rewards[torch.randperm(len(rewards), generator=generator)]",
+            "from one prompt to another",
+        ),
         (_DEALT + "    return rewards[:, torch.randperm(rewards.shape[1], generator=generator)]", "draw one a prompt"),
         (_DEALT + "    return rewards.gather(1, torch.rand(rewards.shape).argsort(dim=1))", "same generator"),
         (

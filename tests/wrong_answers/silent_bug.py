@@ -1,6 +1,8 @@
 """Chapter 12."""
 
-_TESTS = "from toymdrl.streams import stream\ndef healthy(advantages):\n    r = torch.rand(6, 4, generator=stream('t'))\n"
+_TESTS = (
+    "from toymdrl.streams import stream\ndef healthy(advantages):\n    r = torch.rand(6, 4, generator=stream('t'))\n"
+)
 _SUMS = "torch.allclose(advantages(r).sum(dim=1), torch.zeros(6), atol=1e-4)"
 _BEST = "torch.equal(advantages(r).argmax(dim=1), r.argmax(dim=1))"
 _SHIFT = "torch.allclose(advantages(r + torch.arange(6.0)[:, None]), advantages(r), atol=1e-4)"
@@ -15,6 +17,8 @@ _UPDATE = (
     "        a = torch.tensor(drawn)\n"
     "        A = signal(rewards[a].unsqueeze(0))[0].unsqueeze(1)\n"
 )
+_SLOPES = "(A * (torch.eye(len(p))[a] - p))"
+_END = "\n    return total"
 
 
 def _asking(*properties: str) -> str:
@@ -40,16 +44,14 @@ WRONG = {
         ('right = "version c"', "set right to"),
     ],
     "12.3": [
-        (_UPDATE + "        total += p[a].prod() * (A * (torch.eye(len(p))[a] - p)).sum(0)\n    return total", "*mean*"),
-        (_UPDATE + "        total -= p[a].prod() * (A * (torch.eye(len(p))[a] - p)).mean(0)\n    return total", "uphill"),
-        (_UPDATE + "        total += p[a].prod() * (A * torch.eye(len(p))[a]).mean(0)\n    return total", "one-hot(a) - p"),
+        (f"{_UPDATE}        total += p[a].prod() * {_SLOPES}.sum(0){_END}", "*mean*"),
+        (f"{_UPDATE}        total -= p[a].prod() * {_SLOPES}.mean(0){_END}", "uphill"),
+        (f"{_UPDATE}        total += p[a].prod() * (A * torch.eye(len(p))[a]).mean(0){_END}", "one-hot(a) - p"),
+        (f"{_UPDATE}        total += {_SLOPES}.mean(0){_END} / len(p) ** group", "its probability"),
         (
-            _UPDATE + "        total += (A * (torch.eye(len(p))[a] - p)).mean(0)\n    return total / len(p) ** group",
-            "its probability",
-        ),
-        (
-            (_UPDATE + "        total += p[a].prod() * (A * (torch.eye(len(p))[a] - p)).mean(0)\n    return total")
-            .replace("signal(rewards[a].unsqueeze(0))[0].unsqueeze(1)", "signal(rewards.unsqueeze(0))[0][a, None]"),
+            f"{_UPDATE}        total += p[a].prod() * {_SLOPES}.mean(0){_END}".replace(
+                "signal(rewards[a].unsqueeze(0))[0].unsqueeze(1)", "signal(rewards.unsqueeze(0))[0][a, None]"
+            ),
             "of each drawn group",
         ),
     ],

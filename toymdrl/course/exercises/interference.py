@@ -77,7 +77,8 @@ def _drawn_from_the_generator(draw: Callable[[torch.Generator], Tensor]) -> None
     """Whether what is drawn depends on the generator, and on nothing else."""
     outside = torch.get_rng_state()
     one, again, other = (draw(stream("check", index)) for index in (0, 0, 1))
-    assert torch.equal(outside, torch.get_rng_state()) and torch.equal(one, again), (
+    of_it_alone = torch.equal(outside, torch.get_rng_state()) and torch.equal(one, again)
+    assert of_it_alone, (
         "the same generator must give the same order again: pass `generator=generator` to what you draw with"
     )
     assert not torch.equal(one, other), "two generators must give two orders: draw from `generator`"

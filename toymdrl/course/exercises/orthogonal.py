@@ -112,9 +112,7 @@ def sharper_mirror(damage: Steps, delta: Any) -> tuple[Any, Any]:
 def _sharper_mirror(answer: Callable[[Steps, Any], tuple[float, ...]]) -> None:
     for first, second, third, fourth, step in ((3.0, 5.0, 0.0, 0.0, 2.0), (3.0, 5.0, 2.0, 1.0, 2.0), (-1, 2, -3, 4, 1)):
 
-        def damage(
-            x: float, a: float = first, b: float = second, c: float = third, d: float = fourth
-        ) -> float:
+        def damage(x: float, a: float = first, b: float = second, c: float = third, d: float = fourth) -> float:
             return a * x + b * x**2 + c * x**3 + d * x**4
 
         got = answer(damage, step)
@@ -166,7 +164,7 @@ EXERCISES = (
             "Fix the step, say (1, 0). B's gradient then points along (-1, 0), and A's gradient must have the given "
             "cosine with it: a multiple of (-cosine, sqrt(1 - cosine²)).",
             "Damage is first order plus half the curvature along the step; the curvature M[0, 0] is yours to choose.",
-            "With a gradient of length s: damage = -cosine s + M[0, 0] / 2. Choose s so small that M[0, 0] cannot be 0.",
+            "With a gradient of length s: damage = -cosine s + M[0, 0] / 2. Choose s so small that M[0, 0] is not 0.",
             "theta is where the gradient M theta is what you want: `np.linalg.solve(matrix, slope)`.",
         ),
         gives=arrays,
