@@ -66,7 +66,8 @@ WRONG = {
 }
 SURVIVORS = {
     "5.1: constant False": "a graph that is kept gives the same product, and takes more memory",
-    "5.2: constant 1.0": "a gradient twice as long, or a valley with another slope along it, is as orthogonal",
+    "5.2: constant 1.0": "a gradient twice as long is as orthogonal",
+    "5.2: constant 2.0": "the valley may rise along its floor as it likes",
     "5.3: constant 1.0": "the curvature across the step is any but 0",
     "5.3: constant 2": "A's gradient may have any length that leaves the curvature its sign",
 }

@@ -48,7 +48,7 @@ def _taylor(answer: Callable[..., tuple[float, ...]]) -> None:
 def orthogonal_but_harmful() -> Arrays:
     """Arrays M (2, 2), theta (2,) and delta (2,)."""
     # The gradient points along the valley, the step across it.
-    return np.diag([1.0, 20.0]), np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    return np.diag([2.0, 20.0]), np.array([1.0, 0.0]), np.array([0.0, 1.0])
 
 
 def _orthogonal_but_harmful(answer: Callable[[], Arrays]) -> None:
