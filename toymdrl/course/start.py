@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from toymdrl.domains import domain_called
 from toymdrl.files import load_tensors
@@ -21,12 +22,14 @@ from toymdrl.runs.config import PRESETS
 from toymdrl.runs.machine import prepare
 from toymdrl.settings import ConfigError
 from toymdrl.streams import stream
-from toymdrl.training.grpo import GRPOConfig
+from toymdrl.training.grpo import GRPO, GRPOConfig
 from toymdrl.training.stage import rl_stage
 
 LAPTOP = replace(PRESETS["laptop"], threads=1)
 """The course's run. One thread: two would wait for whatever runs beside the notebook, and add in another order."""
 RUN = Path(__file__).parent / "run"
+Signal = Callable[[Tensor], Tensor]
+"""Advantages (prompts, group) of rewards (prompts, group)."""
 
 
 def warm_start() -> Policy:
@@ -74,6 +77,8 @@ def train(
     steps: int = LAPTOP.grpo.steps,
     learning_rate: float = LAPTOP.grpo.learning_rate,
     seed: int = LAPTOP.seed,
+    kl: float = LAPTOP.grpo.kl,
+    signal: Signal | None = None,
     watch: Callable[[Policy], None] | None = None,
     every: int = 1,
 ) -> Policy:
@@ -85,11 +90,13 @@ def train(
         steps: GRPO steps; the learning rate falls linearly to zero over them.
         learning_rate: its peak.
         seed: another seed, another stage.
+        kl: weight of the penalty that keeps the policy near `start`.
+        signal: advantages of your own, from the rewards of each batch of answers.
         watch: called with the policy after every `every` steps.
         every: see `watch`.
     """
-    config = replace(LAPTOP.grpo, steps=steps, learning_rate=learning_rate)
-    return _advanced(start, domain, config, seed, "stage", watch, every)
+    config = replace(LAPTOP.grpo, steps=steps, learning_rate=learning_rate, kl=kl)
+    return _advanced(start, domain, config, seed, "stage", watch, every, _following(signal) if signal else GRPO)
 
 
 def refresh(
@@ -104,6 +111,16 @@ def refresh(
     return _advanced(start, domain, replace(LAPTOP.refresh, steps=steps), seed, "refresh", watch, 1)
 
 
+def _following(signal: Signal) -> type[GRPO]:
+    """GRPO that follows other advantages."""
+
+    class Following(GRPO):
+        def signal(self, rewards: Tensor) -> Tensor:
+            return signal(rewards)
+
+    return Following
+
+
 def _advanced(
     start: Policy,
     domain: str,
@@ -112,6 +129,7 @@ def _advanced(
     purpose: str,
     watch: Callable[[Policy], None] | None,
     every: int,
+    objective: type[GRPO] = GRPO,
 ) -> Policy:
-    stage = rl_stage(copy_policy(start).requires_grad_(True), domain, config, seed, purpose)
+    stage = rl_stage(copy_policy(start).requires_grad_(True), domain, config, seed, purpose, objective)
     return stage.finish(lambda policy: watch(policy) if watch and stage.step % every == 0 else None)

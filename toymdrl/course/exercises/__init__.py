@@ -1,15 +1,18 @@
 """The course's exercises: a file a chapter, each with the course's own answers, tests of any answer, and hints."""
 
-from toymdrl.course.exercises import curvature, grpo, refresh, rollback
+from toymdrl.course.exercises import curvature, grpo, interference, orthogonal, refresh, rollback, silent_bug
 from toymdrl.course.exercises.base import Exercise
 
 __all__ = ["EXERCISES", "Exercise", "exercise"]
 
 EXERCISES: tuple[Exercise, ...] = (
     *grpo.EXERCISES,
+    *interference.EXERCISES,
+    *orthogonal.EXERCISES,
     *curvature.EXERCISES,
     *refresh.EXERCISES,
     *rollback.EXERCISES,
+    *silent_bug.EXERCISES,
 )
 """In the order of the chapters: the one list."""
 
