@@ -4,7 +4,7 @@ IMPORTS = "from toymdrl.course import after, refresh, scores, warm_start\n"
 
 WRONG = {
     "0.1": [
-        (f'{IMPORTS}further = scores(refresh(after("math"), "math"))["math"]', "is a score"),
+        (f'{IMPORTS}further = scores(after("math"))["math"]', "is a score"),
         (
             f'{IMPORTS}end = after("cw")\nfurther = scores(refresh(end, "math"))["math"] - scores(end)["math"]',
             "the repair itself",
@@ -13,17 +13,8 @@ WRONG = {
             f'{IMPORTS}own = after("math")\nfurther = scores(own)["math"] - scores(refresh(own, "math"))["math"]',
             "the sign",
         ),
-        (
-            f'{IMPORTS}own = after("math")\n'
-            'further = scores(refresh(own, "math", steps=1))["math"] - scores(own)["math"]',
-            "same number of steps",
-        ),
-        (
-            f'{IMPORTS}own = warm_start()\nfurther = scores(refresh(own, "math"))["math"] - scores(own)["math"]',
-            "another start",
-        ),
         ("further = 0.0", "another start"),
-        (f'{IMPORTS}further = scores(refresh(after("math"), "math"))', "is a number, not"),
+        (f'{IMPORTS}further = scores(after("math"))', "is a number, not"),
     ],
     "0.2": [
         ("def shrunk(start, end, repaired):\n    return end * (1 - (repaired - end).norm() / end.norm())", "straight"),

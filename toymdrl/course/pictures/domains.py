@@ -66,7 +66,7 @@ def streams(running: Tensor, truth: float, error: Tensor) -> Picture:
         axes.plot(place, running[:, shown].T, color=tone, linewidth=0.8, alpha=0.55)
         axes.axhline(truth, color=INK, linewidth=1.2)
         label(axes, f"the sum: {truth:.2f}", samples, truth, INK)
-        axes.text(12, truth + 13, "two standard errors", color=FAINT, fontsize=9.5)
+        axes.text(130, truth + 10, "two standard errors", color=FAINT, fontsize=9.5)
         axes.set(xscale="log", xlim=(SHORTEST, samples), ylim=(truth - 16, truth + 16), xlabel="answers sampled")
         finding = f"After {samples:,} samples {count} sampled scores still differ by {spread:.1f} points"
         headline(axes, finding, "Math's score from samples")

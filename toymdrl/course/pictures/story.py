@@ -20,21 +20,18 @@ def forgetting(path: Mapping[str, Mapping[str, float]], first: str = "math") -> 
     before, own = path[names[names.index(first) - 1]][first], path[first][first]
     gained, lost = own - before, own - path[names[-1]][first]
     with rc_context(STYLE):
-        drawn, axes = sheet(height=4.2)
+        drawn, axes = sheet(height=4)
         for place, name in enumerate(names[1:]):
             axes.axvspan(place, place + 1, color=COLOURS[name], alpha=0.07, linewidth=0)
-            axes.text(place + 0.5, 104, f"trains {title(name)}", color=COLOURS[name], ha="center", fontsize=9.5)
+            axes.text(place + 0.5, 4, f"trains {title(name)}", color=COLOURS[name], ha="center", fontsize=9.5)
         for key, tone in COLOURS.items():
             heights = [path[name][key] for name in names]
             axes.plot(range(len(names)), heights, "o-", color=tone, linewidth=2)
             label(axes, f"{title(key)} {heights[-1]:.0f}", len(names) - 1, heights[-1], tone)
         axes.set(ylim=(0, 102), xlim=(-0.1, len(names) - 0.9))
-        axes.set_xticks(range(len(names)), ["before", *(f"after {title(name)}" for name in names[1:])], color=INK)
+        axes.set_xticks(range(len(names)), [names[0], *(f"after {title(name)}" for name in names[1:])], color=INK)
         finding = f"{title(first)} gains {gained:.0f} points in its own stage and loses {lost:.0f} to the next ones"
         headline(axes, finding, "score on unseen prompts")
-        axes.title.set_position((0, 1))
-        axes.title.set_y(1.12)
-        axes.texts[-1].set_position((0, 1.08))
     return drawn
 
 

@@ -17,8 +17,8 @@ LOOKS, THINKS = COLOURS["math"], COLOURS["code"]
 def anatomy(config: ModelConfig) -> Picture:
     """The model from tokens to logits: a stream of vectors to which every block adds twice."""
     with rc_context({**STYLE, "axes.grid": False}):
-        drawn, axes = sheet(height=3.3, width=8.4)
-        axes.set(xlim=(0, 17), ylim=(-0.2, 5.1))
+        drawn, axes = sheet(height=3, width=9)
+        axes.set(xlim=(0, 17), ylim=(-0.6, 4))
         axes.axis("off")
         axes.annotate("", (15.1, 1), (1.9, 1), arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 2.4})
         _box(axes, 0, 0.5, 1.9, f"token\n+ position\n{config.vocabulary} × {config.width}", INK)
@@ -27,9 +27,9 @@ def anatomy(config: ModelConfig) -> Picture:
             left = 2.5 + layer * 12.4 / config.layers
             step = 12.4 / config.layers / 2
             _branch(axes, left, step, f"attention\n{config.heads} heads", LOOKS)
-            _branch(axes, left + step, step, f"MLP\n{config.neurons} neurons", THINKS)
+            _branch(axes, left + step, step, f"MLP, {config.neurons}\nneurons", THINKS)
             axes.text(left + step - 0.15, 0.28, f"block {layer + 1}", ha="center", color=FAINT, fontsize=9.5)
-        axes.text(8.6, -0.25, f"the residual stream: {config.width} numbers a column", ha="center", color=INK)
+        axes.text(8.6, -0.5, f"the residual stream: {config.width} numbers a column", ha="center", color=INK)
         headline(axes, "Every block reads the stream and adds to it, twice", "from tokens (left) to logits (right)")
     return drawn
 
@@ -40,7 +40,7 @@ def _box(axes: Axes, left: float, bottom: float, width: float, text: str, tone: 
         (left, bottom), width, height, boxstyle="round,pad=0,rounding_size=0.12", facecolor="white", edgecolor=tone
     )
     axes.add_patch(shape)
-    axes.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=8.2, color=tone)
+    axes.text(left + width / 2, bottom + height / 2, text, ha="center", va="center", fontsize=8, color=tone)
 
 
 def _branch(axes: Axes, left: float, width: float, text: str, tone: str) -> None:
@@ -78,9 +78,7 @@ def valley(steps: Sequence[float], errors: Sequence[float]) -> Picture:
         axes.plot(right, [errors[low + 2] * (h / steps[low + 2]) ** 2 for h in right], ":", color=LOOKS)
         axes.plot(steps, errors, "o-", color=INK, linewidth=1.8)
         axes.annotate("rounding, as 1 / h", (steps[1], errors[1]), xytext=(12, 8), color=THINKS, **near)
-        axes.annotate(
-            "the loss's own bends, as h²", (steps[-3], errors[-3]), xytext=(-12, 8), color=LOOKS, ha="right", **near
-        )
+        axes.annotate("truncation, as h²", (steps[-2], errors[-2]), xytext=(14, -6), color=LOOKS, **near)
         axes.set(xscale="log", yscale="log", xlabel="h")
         finding = f"Too large or too small an h: at its best the difference is off by {100 * best:.1g} %"
         headline(axes, finding, "relative error of a difference of gradients against the double derivative, float32")
