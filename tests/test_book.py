@@ -17,37 +17,6 @@ from book.notebooks import NOTEBOOKS, notebook, plain
 CHAPTERS = {chapter.stem: chapter for chapter in chapters()}
 WRONG = {
     # by exercise: a typical wrong answer, and a part of the message that should help
-    "0.1": ("def recovered(own, before, after):\n    return (after - before) / (own - before)", "dividing by zero"),
-    "0.2": ('best = "history"', "set best to one of"),
-    "1.1": (
-        "def probability(policy, prompt, answer):\n"
-        "    tokens = torch.cat([prompt, answer]).unsqueeze(0)\n"
-        "    with torch.no_grad():\n"
-        "        late = policy(tokens, chain(tokens.shape[1])).softmax(dim=-1)[0]\n"
-        "    return float(late[torch.arange(len(prompt), len(tokens[0])), answer].prod())",
-        "the column before it predicts it",
-    ),
-    "1.2": ("def samples_needed(p, points):\n    return p * (1 - p) * (2 / points) ** 2", "multiply the standard"),
-    "1.3": ('floor = float(graded_candidates(problems(DOMAINS["cw"], "eval"))[1].mean())', "100 times as much"),
-    "2.1": (
-        "def rms_norm(x, weight):\n"
-        "    x = x - x.mean(dim=-1, keepdim=True)\n"
-        "    return x / (x.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt() * weight",
-        "don't subtract the mean",
-    ),
-    "2.2": (
-        "def may_attend(prompt, parents):\n"
-        "    total = prompt + len(parents)\n"
-        "    return torch.ones(total, total).tril().bool()",
-        "two alternatives for the same place",
-    ),
-    "2.3": (
-        "def difference(module, loss, v, h):\n"
-        "    theta, here = read_parameters(module), gradient(module, loss)\n"
-        "    with at_parameters(module, theta + h * v):\n"
-        "        return (gradient(module, loss) - here) / h",
-        "one-sided",
-    ),
     "9.1": ("def spacing(w):\n    return abs(w) * 2.0**-7", "same from one power of two"),
     "9.2": (
         "def unchanged(before, after):\n    return float(((after - before).bfloat16() == 0).double().mean())",

@@ -1,8 +1,30 @@
 """Wrong answers to the exercises of the course, a file a chapter: what learners do, and what they are then told."""
 
-from tests.wrong_answers import curvature, grpo, interference, orthogonal, refresh, rollback, silent_bug
+from tests.wrong_answers import (
+    curvature,
+    domains,
+    grpo,
+    interference,
+    orthogonal,
+    refresh,
+    rollback,
+    silent_bug,
+    story,
+    transformer,
+)
 
-CHAPTERS = (grpo, interference, orthogonal, curvature, refresh, rollback, silent_bug)
+CHAPTERS = (
+    story,
+    domains,
+    transformer,
+    grpo,
+    interference,
+    orthogonal,
+    curvature,
+    refresh,
+    rollback,
+    silent_bug,
+)
 WRONG: dict[str, list[tuple[str, str]]] = {}
 """By exercise: code that answers it wrongly, and a part of the advice that should help."""
 SURVIVORS: dict[str, str] = {}

@@ -1,11 +1,25 @@
 """The course's exercises: a file a chapter, each with the course's own answers, tests of any answer, and hints."""
 
-from toymdrl.course.exercises import curvature, grpo, interference, orthogonal, refresh, rollback, silent_bug
+from toymdrl.course.exercises import (
+    curvature,
+    domains,
+    grpo,
+    interference,
+    orthogonal,
+    refresh,
+    rollback,
+    silent_bug,
+    story,
+    transformer,
+)
 from toymdrl.course.exercises.base import Exercise
 
 __all__ = ["EXERCISES", "Exercise", "exercise"]
 
 EXERCISES: tuple[Exercise, ...] = (
+    *story.EXERCISES,
+    *domains.EXERCISES,
+    *transformer.EXERCISES,
     *grpo.EXERCISES,
     *interference.EXERCISES,
     *orthogonal.EXERCISES,

@@ -2,20 +2,26 @@
 
 from toymdrl.course.pictures.base import journey, over_seeds
 from toymdrl.course.pictures.curvature import plane, removed, spectrum, two_parts
+from toymdrl.course.pictures.domains import shared_tokens, streams
 from toymdrl.course.pictures.grpo import compass
 from toymdrl.course.pictures.interference import blind, costs, matrix, stage
 from toymdrl.course.pictures.orthogonal import local_theory, orders, sections, valley, walk
 from toymdrl.course.pictures.refresh import contraction, repair
 from toymdrl.course.pictures.rollback import put_back
 from toymdrl.course.pictures.silent_bug import alone, final, rewards
+from toymdrl.course.pictures.story import forgetting, repairs
+from toymdrl.course.pictures.transformer import anatomy, error_valley
 
 __all__ = [
     "alone",
+    "anatomy",
     "blind",
     "compass",
     "contraction",
     "costs",
+    "error_valley",
     "final",
+    "forgetting",
     "journey",
     "local_theory",
     "matrix",
@@ -25,10 +31,13 @@ __all__ = [
     "put_back",
     "removed",
     "repair",
+    "repairs",
     "rewards",
     "sections",
+    "shared_tokens",
     "spectrum",
     "stage",
+    "streams",
     "two_parts",
     "valley",
     "walk",

@@ -25,7 +25,7 @@ class Picture(Figure):
         for axes in self.axes:
             below = [axes.get_xlabel()] if axes.get_xlabel() else []
             second = [text.get_text() for text in axes.texts if text.get_gid() == SECOND_LINE]
-            panels.append("; ".join([axes.get_title(), *second, *below]))
+            panels.append("; ".join([axes.get_title(loc="left"), *second, *below]))
         return "Picture. " + ". ".join(panels)
 
     def _repr_png_(self) -> bytes:
