@@ -70,31 +70,6 @@ WRONG = {
         "def mirror(damage, delta):\n    return damage(delta) - damage(-delta), damage(delta) + damage(-delta)",
         "half",
     ),
-    "6.1": (
-        "def power_iteration(product, start, steps):\n"
-        "    v = start / start.norm()\n"
-        "    for _ in range(steps):\n"
-        "        v = product(v)\n"
-        "        size, v = float(v.norm()), v / v.norm()\n"
-        "    return size, v",
-        "keep the sign",
-    ),
-    "6.2": ("def without(basis, vector):\n    return basis @ (basis.T @ vector)", "the part *inside*"),
-    "6.3": ("def left_outside(next_value, outside):\n    return next_value * outside**2", "factor 1/2"),
-    "7.1": ("def steps_until(left, h, alpha):\n    return (1 - left) / (alpha * h)", "a quarter after 2 steps"),
-    "7.2": ("def broken():\n    return np.diag([1.0, 2.0]), np.array([1.0, 5.0]), 0.3", "nothing leaks"),
-    "7.3": ("def best_share(h_a, h_b):\n    return h_b / (h_a + h_b)", "if B does not care"),
-    "8.1": (
-        "def rolled_back(start, end, importance, count):\n"
-        "    end[importance.topk(count).indices] = start[importance.topk(count).indices]\n"
-        "    return end",
-        "clone it first",
-    ),
-    "8.2": (
-        "def harmful_rollback():\n    return np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([1.0, 1.0])",
-        "make up for each other",
-    ),
-    "8.3": ("def damped_share(a, b):\n    return max(0.0, min(1.0, a / b)) if b else 1.0", "downhill and bending"),
     "9.1": ("def spacing(w):\n    return abs(w) * 2.0**-7", "same from one power of two"),
     "9.2": (
         "def unchanged(before, after):\n    return float(((after - before).bfloat16() == 0).double().mean())",

@@ -1,8 +1,8 @@
 """Wrong answers to the exercises of the course, a file a chapter: what learners do, and what they are then told."""
 
-from tests.wrong_answers import grpo
+from tests.wrong_answers import curvature, grpo, refresh, rollback
 
-CHAPTERS = (grpo,)
+CHAPTERS = (grpo, curvature, refresh, rollback)
 WRONG: dict[str, list[tuple[str, str]]] = {}
 """By exercise: code that answers it wrongly, and a part of the advice that should help."""
 SURVIVORS: dict[str, str] = {}

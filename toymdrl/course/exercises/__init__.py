@@ -1,11 +1,16 @@
 """The course's exercises: a file a chapter, each with the course's own answers, tests of any answer, and hints."""
 
-from toymdrl.course.exercises import grpo
+from toymdrl.course.exercises import curvature, grpo, refresh, rollback
 from toymdrl.course.exercises.base import Exercise
 
 __all__ = ["EXERCISES", "Exercise", "exercise"]
 
-EXERCISES: tuple[Exercise, ...] = (*grpo.EXERCISES,)
+EXERCISES: tuple[Exercise, ...] = (
+    *grpo.EXERCISES,
+    *curvature.EXERCISES,
+    *refresh.EXERCISES,
+    *rollback.EXERCISES,
+)
 """In the order of the chapters: the one list."""
 
 
