@@ -60,7 +60,9 @@ def spectrum(values: Sequence[float], damages: Sequence[float], typical: float) 
         below.bar(places, damages, color=tones)
         most = int(np.argmax(damages))
         share = damages[most] / sum(damages)
-        headline(below, f"No direction holds more than {share:.0%} of the damage inside", "λ (v·δ)² / 2, points")
+        headline(
+            below, f"No direction holds more than {100 * share:.0f} % of the damage inside", "λ (v·δ)² / 2, points"
+        )
         below.set(xlabel="direction, the sharpest first", xlim=(0.2, len(values) + 0.8))
     return drawn
 

@@ -27,7 +27,7 @@ def contraction(curvature: ArrayLike, left: ArrayLike) -> Picture:
     distance = (shares**2).mean(axis=1)
     with rc_context(STYLE):
         drawn = Picture(figsize=(8.4, 3.2))
-        one, two = drawn.subplots(1, 2, gridspec_kw={"wspace": 0.32})
+        one, two = drawn.subplots(1, 2, gridspec_kw={"wspace": 0.42})
         for index in range(shares.shape[1]):
             one.plot(steps, shares[:, index], color=BLUES(index / shares.shape[1]), linewidth=1.8)
         label(one, f"h = {curved[-1]:g}", steps[-1], shares[-1, -1], FAINT)
@@ -39,7 +39,9 @@ def contraction(curvature: ArrayLike, left: ArrayLike) -> Picture:
         two.annotate("squared distance", (5, distance[5]), xytext=(0, 6), textcoords="offset points", color=INK)
         two.axvline(3, color=FAINT, linestyle=":", linewidth=1)
         headline(
-            two, f"After three steps {damage[3]:.0%} of the damage is left", f"and {distance[3]:.0%} of the distance"
+            two,
+            f"{100 * damage[3]:.0f} % of the damage is left after three steps",
+            f"and {100 * distance[3]:.0f} % of the squared distance",
         )
         for axes in (one, two):
             axes.set(xlabel="step", ylim=(0, 1.03))
@@ -70,7 +72,7 @@ def repair(
         left.axhline(lost, color=COLOURS["math"], linestyle="--", linewidth=1)
         left.text(steps[-1], lost - 0.3, "all that Math had lost", ha="right", va="top", color=INK)
         first = gained["math"][1] / gained["math"][-1]
-        headline(left, f"The first step wins {first:.0%} of it all", "points gained since the end of training")
+        headline(left, f"The first step wins {100 * first:.0f} % of it all", "points gained since the end of training")
         a, b = zip(*way, strict=True)
         right.plot(range(len(way)), a, color=INK, linewidth=2)
         right.plot(range(len(way)), b, color=CONTRAST[0], linewidth=2)
@@ -81,4 +83,5 @@ def repair(
         for axes in (left, right):
             axes.axvline(3, color=FAINT, linestyle=":", linewidth=1)
             axes.set(xlabel="Re-Math step (dotted: the paper's three)")
+        left.set_ylim(bottom=-4)  # room for the names
     return drawn
