@@ -58,11 +58,8 @@ def spectrum(values: Sequence[float], damages: Sequence[float], typical: float) 
         ratio = float(f"{values[0] / typical:.1g}")  # a few random directions tell no more digits
         headline(above, f"The sharpest is about {ratio:,.0f} times as sharp as a random one", "eigenvalue λ, log scale")
         below.bar(places, damages, color=tones)
-        most = int(np.argmax(damages))
-        share = damages[most] / sum(damages)
-        headline(
-            below, f"No direction holds more than {100 * share:.0f} % of the damage inside", "λ (v·δ)² / 2, points"
-        )
+        share = 100 * max(damages) / sum(damages)
+        headline(below, f"The most that one holds is {share:.0f} % of the damage inside", "λ (v·δ)² / 2, points")
         below.set(xlabel="direction, the sharpest first", xlim=(0.2, len(values) + 0.8))
     return drawn
 
