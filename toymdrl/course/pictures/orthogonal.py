@@ -93,7 +93,7 @@ def sections(along: np.ndarray, downhill: np.ndarray, lost: np.ndarray, length: 
 
 
 def _arrow(axes: Axes, start: np.ndarray, end: np.ndarray, tone: str) -> None:
-    axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": tone, "linewidth": 2})
+    axes.annotate("", tuple(end), tuple(start), arrowprops={"arrowstyle": "->", "color": tone, "linewidth": 2})
 
 
 def orders(pairs: Mapping[tuple[str, str], tuple[float, float, float]]) -> Picture:

@@ -50,7 +50,8 @@ def repairs(won: Mapping[str, float], control: Mapping[str, float], domain: str 
     }.get(beaten, "Not every repair wins more than shrinking the update by as much")
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         drawn, axes = sheet(height=0.75 * len(won) + 0.9)
-        for place, name in enumerate(reversed(won)):
+        upwards = list(won)[::-1]
+        for place, name in enumerate(upwards):
             axes.barh(place, won[name], height=0.55, color=COLOURS[domain])
             axes.plot([control[name]] * 2, [place - 0.4, place + 0.4], color=INK, linewidth=2.5)
             label(axes, f"{won[name]:.1f}", max(won[name], 0), place, COLOURS[domain])
@@ -63,7 +64,7 @@ def repairs(won: Mapping[str, float], control: Mapping[str, float], domain: str 
                 fontsize=9,
             )
         axes.axvline(0, color=FAINT, linewidth=0.8)
-        axes.set_yticks(range(len(won)), list(reversed(won)), color=INK)
+        axes.set_yticks(range(len(won)), upwards, color=INK)
         axes.set_ylim(-0.5, len(won) - 0.3)
         headline(axes, finding, f"points of {title(domain)} won back; the line: the whole update shrunk as far")
     return drawn

@@ -1,6 +1,7 @@
 """What chapter 2 draws."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def error_valley(steps: Sequence[float], errors: Sequence[float]) -> Picture:
     best = min(errors)
     low = list(errors).index(best)
     left, right = steps[:low], steps[low + 1 :]
-    near = {"textcoords": "offset points", "va": "center"}
+    near: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
     with rc_context({**STYLE, "axes.grid.axis": "both"}):
         drawn, axes = sheet(height=3.4)
         axes.plot(left, [errors[0] * steps[0] / h for h in left], ":", color=THINKS)
