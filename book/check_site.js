@@ -50,7 +50,10 @@ function contents(page) {
 function overflow(page, width) {
   const root = page.documentElement;
   if (root.scrollWidth <= root.clientWidth) return [];
-  const out = [...page.querySelectorAll("article *")].filter((each) => each.getBoundingClientRect().right > width + 1);
+  const out = [...page.querySelectorAll("article *")].filter((each) => {
+    const scrolls = each.parentElement.closest("pre, table, .math, mjx-container, .cell_output, dt.sig");
+    return !scrolls && each.getBoundingClientRect().right > width + 1;
+  });
   return [`${root.scrollWidth} pixels wide on a screen of ${width}: ${out.length ? named(out[0]) : "the frame"}`];
 }
 

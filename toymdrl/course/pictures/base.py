@@ -25,7 +25,8 @@ class Picture(Figure):
         for axes in self.axes:
             below = [axes.get_xlabel()] if axes.get_xlabel() else []
             second = [text.get_text() for text in axes.texts if text.get_gid() == SECOND_LINE]
-            panels.append("; ".join([axes.get_title(loc="left"), *second, *below]))
+            found = axes.get_title(loc="left") or axes.get_title()
+            panels.append("; ".join([found, *second, *below]))
         return "Picture. " + ". ".join(panels)
 
     def _repr_png_(self) -> bytes:
