@@ -12,7 +12,8 @@ from book.chapters import BOOK, INCLUDED, Cell, cells, chapters
 
 NOTEBOOKS = BOOK / "notebooks"
 _BOX = re.compile(
-    r"^:::\{(?P<kind>admonition|dropdown)\} (?P<title>.*?)\n(?::class: (?P<class>\w+)\n)?(?P<body>.*?)^:::$",
+    r"^(?P<fence>:{3,})\{(?P<kind>admonition|dropdown)\} (?P<title>.*?)\n(?::class: (?P<class>\w+)\n)?"
+    r"(?P<body>.*?)^(?P=fence)$",
     re.M | re.S,
 )
 _LINK = re.compile(r"\]\((?!https?:|#)(?P<target>[^)]+)\)")
@@ -23,7 +24,7 @@ _SMALL = re.compile(r"^\{\.small\}\n", re.M)
 
 def _box(match: re.Match[str]) -> str:
     """A box as a quotation, a folded one as <details>."""
-    title, body = match["title"], match["body"].strip()
+    title, body = match["title"], _BOX.sub(_box, match["body"].strip())
     if match["kind"] == "dropdown":
         return f"<details><summary><b>{title}</b></summary>\n\n{body}\n\n</details>"
     return "\n".join(f"> {line}".rstrip() for line in (f"**{title}**", "", *body.split("\n")))

@@ -114,6 +114,7 @@ def test_boxes_and_links_become_plain_markdown() -> None:
     assert plain(text) == "> **T1**\n>\n> See [this](../../theory/a.py) and [2](02_transformer.ipynb)."
     folded = plain(":::{dropdown} Answer\nNo.\n:::")
     assert folded == "<details><summary><b>Answer</b></summary>\n\nNo.\n\n</details>"
+    assert plain("::::{dropdown} Answer\n:::{dropdown} In it\nNo.\n:::\n::::").count("</details>") == 2
 
 
 def test_directives_become_lines() -> None:
