@@ -60,7 +60,10 @@ def matrix(lost: Pairs, gained: Mapping[str, float]) -> Picture:
     keys = list(COLOURS)
     points = np.array([[lost.get((row, column), np.nan) for column in keys] for row in keys])
     shares = 100 * points / np.array([[gained[row]] for row in keys])
-    panels = (("Points", "that a row loses to a column"), ("The same, of its gain", "% of what its own stage had won"))
+    panels = (
+        ("Math loses most points", "that a row loses to a column"),
+        ("Of its gain, Code as much", "% of what a row's own stage had won"),
+    )
     with rc_context({**STYLE, "axes.grid": False}):
         drawn = Picture(figsize=(7.6, 4.0))
         for axes, values, words in zip(drawn.subplots(1, 2), (points, shares), panels, strict=True):
@@ -71,7 +74,7 @@ def matrix(lost: Pairs, gained: Mapping[str, float]) -> Picture:
                     axes.text(
                         column,
                         row,
-                        f"{value:.0f}" if values is shares else f"{value:.1f}",
+                        (f"{round(value)}" if values is shares else f"{value:.1f}").replace("-", "−"),
                         ha="center",
                         va="center",
                         fontsize=11,

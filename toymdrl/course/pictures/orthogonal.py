@@ -88,7 +88,9 @@ def sections(along: np.ndarray, downhill: np.ndarray, lost: np.ndarray, length: 
             "after QA and CW", (length, 0), xytext=(0, -14), textcoords="offset points", color=BOUND, bbox=clear
         )
         axes.set(xlabel="distance along QA's and CW's update", ylabel="distance downhill for Math")
-        headline(axes, "A long climb that the steep direction does not see", "points that Math loses (exact)")
+        headline(
+            axes, "A long climb that the steep direction does not see", "points that Math loses, exact on 128 prompts"
+        )
     return drawn
 
 
@@ -118,7 +120,11 @@ def orders(pairs: Mapping[tuple[str, str], tuple[float, float, float]]) -> Pictu
         label(axes, "the damage", actual, place, INK)
         axes.set_xlim(left=axes.get_xlim()[0] - 1)
         axes.set_yticks(range(len(pairs)), names, color=INK)
-        headline(axes, "Second order is nearly all of the damage", "points that a domain has lost since its own stage")
+        headline(
+            axes,
+            "To first order nearly all of it helped; the harm is second order",
+            "points that a domain has lost since its own stage",
+        )
     return drawn
 
 
