@@ -4,11 +4,14 @@ import dis
 import re
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from types import CodeType
 from typing import Any, Literal
 
 from toymdrl.course.exercises import Exercise
 
+PACKAGE = str(Path(__file__).parents[1])
+"""Frames of files in it are not the reader's, whatever the folder that a clone lies in is called."""
 Kind = Literal["right", "wrong", "blank", "crashed"]
 SLIPS = (
     (r"NoneType", "is a `return` missing?"),
@@ -81,7 +84,7 @@ def _advice(error: BaseException) -> str:
 def _own_line(error: BaseException) -> str:
     """The last line of the reader's code that was running; empty if none can be shown."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        library = "site-packages" in frame.filename or "toymdrl" in frame.filename
+        library = "site-packages" in frame.filename or frame.filename.startswith(PACKAGE)
         if not library and frame.line:
             return frame.line
     return ""
