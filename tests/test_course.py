@@ -9,6 +9,7 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 from toymdrl.course import after, check, journey, over_seeds, results, rows, warm_start
+from toymdrl.course.exercises import exercise
 from toymdrl.course.start import LAPTOP, RUN
 from toymdrl.files import load_tensors
 from toymdrl.settings import ConfigError
@@ -46,20 +47,16 @@ def test_a_domain_without_a_stage_is_named() -> None:
 
 @pytest.mark.parametrize("blank", [None, ..., lambda x: None])
 def test_blank_answers_are_passed_over(blank: object, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check("1.1", blank, lambda answer: None, instead=7) == 7
+    assert check("1.1", blank) is exercise("1.1").own
     assert "is blank" in capsys.readouterr().out
 
 
 def test_an_answer_that_raises_is_told_so() -> None:
-    def answer(x: int) -> float:
-        return x / 0
-
-    def tests(answer: object) -> None:
-        assert callable(answer)
-        answer(1)
+    def answer(policy: object, prompt: object, answer: object) -> float:
+        return 1 / 0
 
     with pytest.raises(AssertionError, match=r"Exercise 1.1: your code raised ZeroDivisionError"):
-        check("1.1", answer, tests, instead=answer)
+        check("1.1", answer)
 
 
 def test_results_are_read_or_missed_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

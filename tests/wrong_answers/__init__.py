@@ -3,9 +3,12 @@
 from tests.wrong_answers import (
     curvature,
     domains,
+    evidence,
+    formats,
     grpo,
     interference,
     orthogonal,
+    own_claim,
     refresh,
     rollback,
     silent_bug,
@@ -23,6 +26,9 @@ CHAPTERS = (
     curvature,
     refresh,
     rollback,
+    formats,
+    evidence,
+    own_claim,
     silent_bug,
 )
 WRONG: dict[str, list[tuple[str, str]]] = {}

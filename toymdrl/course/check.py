@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-from toymdrl.course import old_check
 from toymdrl.course.exercises import exercise
 from toymdrl.course.verdict import judge
 
@@ -18,7 +17,7 @@ class Wrong(AssertionError):
         return [str(self)]
 
 
-def check(number: str, answer: Any, tests: Any = None, *, instead: Any = None) -> Any:
+def check(number: str, answer: Any) -> Any:
     """Test the answer to an exercise.
 
     Args:
@@ -32,8 +31,6 @@ def check(number: str, answer: Any, tests: Any = None, *, instead: Any = None) -
         Wrong: the answer is wrong, and what to look at.
         ValueError: there is no such exercise.
     """
-    if tests is not None:  # a chapter whose exercises have no module yet
-        return old_check.check(number, answer, tests, instead=instead)
     verdict = judge(exercise(number), answer)
     if verdict.kind == "blank":
         print(f"Exercise {number} is blank; going on with the course's own answer.")

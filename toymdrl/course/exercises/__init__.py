@@ -3,9 +3,12 @@
 from toymdrl.course.exercises import (
     curvature,
     domains,
+    evidence,
+    formats,
     grpo,
     interference,
     orthogonal,
+    own_claim,
     refresh,
     rollback,
     silent_bug,
@@ -26,6 +29,9 @@ EXERCISES: tuple[Exercise, ...] = (
     *curvature.EXERCISES,
     *refresh.EXERCISES,
     *rollback.EXERCISES,
+    *formats.EXERCISES,
+    *evidence.EXERCISES,
+    *own_claim.EXERCISES,
     *silent_bug.EXERCISES,
 )
 """In the order of the chapters: the one list."""

@@ -64,6 +64,7 @@ def array(answer: Any) -> np.ndarray:
     Raises:
         AssertionError: it is none.
     """
+    assert answer is not None, f"the answer is an array of numbers, not {_kind(answer)}"
     try:
         return np.asarray(answer.detach() if isinstance(answer, Tensor) else answer, dtype=float)
     except (TypeError, ValueError):
