@@ -15,15 +15,6 @@ INCLUDED = {
 """The site's pages that are written elsewhere in the repository."""
 REPORT = BOOK / "capstone.md"
 """The model report: a page that is executed as a chapter is, without exercises."""
-OLD = (
-    "00_story",
-    "01_domains",
-    "02_transformer",
-    "04_interference",
-    "05_orthogonal",
-    "12_silent_bug",
-)
-"""Chapters whose sentences and folds are not held to the rules yet: to be empty."""
 _CODE = re.compile(r"^```\{code-cell\} python\n(?::tags: \[(?P<tags>[^\]]*)\]\n)?(?P<code>.*?)^```$", re.M | re.S)
 _PREDICT = re.compile(r"^:::\{admonition\} Predict\n:class: predict\n(?P<question>.*?)^:::$", re.M | re.S)
 _FRONT = re.compile(r"\A---\n.*?^---\n", re.M | re.S)
@@ -76,22 +67,19 @@ class Exercise:
     number: str
     blank: str
     check: str
-    solution: str
-    """Empty where the exercise has a module."""
 
 
 def exercises(chapter: Path) -> list[Exercise]:
     """A chapter's exercises.
 
     Raises:
-        ValueError: an exercise without a check or a solution.
+        ValueError: an exercise without a check.
     """
-    found: dict[str, list[str]] = {"exercise": [], "check": [], "solution": []}
+    found: dict[str, list[str]] = {"exercise": [], "check": []}
     for cell in cells(chapter):
         for tag in found.keys() & set(cell.tags):
             found[tag].append(cell.text)
-    solutions = found["solution"] or [""] * len(found["check"])
-    if len({len(found["exercise"]), len(found["check"]), len(solutions)}) > 1:
+    if len(found["exercise"]) != len(found["check"]):
         raise ValueError(f"{chapter.name}: " + ", ".join(f"{len(each)} {tag}s" for tag, each in found.items()))
     numbers = [re.findall(r'check\(\s*"([\d.]+)"', check)[0] for check in found["check"]]
-    return [Exercise(*each) for each in zip(numbers, found["exercise"], found["check"], solutions, strict=True)]
+    return [Exercise(*each) for each in zip(numbers, found["exercise"], found["check"], strict=True)]

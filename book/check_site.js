@@ -1,4 +1,4 @@
-// What a reader sees of each page, asked in the browser itself: run by check_site.py, which gives PAGES and OLD.
+// What a reader sees of each page, asked in the browser itself: run by check_site.py, which gives PAGES.
 
 const LAPTOP = 1280, DESK = 1400, TELEPHONE = 420;
 
@@ -74,19 +74,19 @@ function hosts(view) {
   return far.map((each) => `asks another host for ${each.name}`);
 }
 
-async function faults(url, old) {
+async function faults(url) {
   await open(url);
   const view = frame.contentWindow, page = view.document;
   await view.MathJax?.startup?.promise;
   await resize(LAPTOP);
   const found = [...maths(page), ...hosts(view), ...contents(page), ...outcomes(page)];
-  if (!old && page.body.textContent.includes("is blank;")) found.push("tells its reader that an exercise is blank");
-  if (!old) found.push(...pictures(page));
+  if (page.body.textContent.includes("is blank;")) found.push("tells its reader that an exercise is blank");
+  found.push(...pictures(page));
   for (const fold of page.querySelectorAll("details")) fold.open = true;
   for (const width of [LAPTOP, DESK, TELEPHONE]) {
     await resize(width);
     found.push(...overflow(page, width));
-    if (!old && width !== TELEPHONE) found.push(...wide(page, width));
+    if (width !== TELEPHONE) found.push(...wide(page, width));
   }
   return found;
 }
@@ -94,7 +94,7 @@ async function faults(url, old) {
 async function all() {
   const found = {};
   for (const [name, url] of Object.entries(PAGES))
-    found[name] = await faults(url, OLD.includes(name)).catch((error) => [`cannot be looked at: ${error}`]);
+    found[name] = await faults(url).catch((error) => [`cannot be looked at: ${error}`]);
   const result = document.createElement("script");
   result.type = "application/json";
   result.id = "faults";

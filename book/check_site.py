@@ -13,7 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
-from book.chapters import BOOK, OLD
+from book.chapters import BOOK
 
 SITE = BOOK / "_build" / "html"
 _LOADS = {"script": "src", "link": "href", "img": "src", "iframe": "src", "video": "src", "source": "src"}
@@ -71,7 +71,6 @@ def shown(pages: list[Path], browser: str) -> dict[str, list[str]]:
     script = (BOOK / "check_site.js").read_text(encoding="utf-8")
     given = {
         "PAGES": {file.name: file.resolve().as_uri() for file in pages},
-        "OLD": [f"{stem}.html" for stem in OLD],
     }
     constants = "".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ from toymdrl.course import pictures
 from toymdrl.course.exercises import exercise
 
 OUTCOME = "I have written it down: show me"
-_INPUT = {"check": "The check", "solution": "The solution", "setup": "Imports and set-up"}
+_INPUT = {"check": "The check", "setup": "Imports and set-up"}
 
 
 def fold(title: str, body: str) -> str:

@@ -59,15 +59,11 @@ def plain(text: str) -> str:
 def _cell(index: int, cell: Cell) -> dict[str, Any]:
     kind = "code" if cell.code else "markdown"
     text = cell.text if cell.code else plain(cell.text)
-    if "solution" in cell.tags:
-        kind, text = "markdown", f"<details><summary><b>Solution</b></summary>\n\n```python\n{text}\n```\n\n</details>"
     made: dict[str, Any] = {"cell_type": kind, "id": f"cell-{index:02}", "metadata": {}}
     made["source"] = text.splitlines(keepends=True)
     if kind == "code":
         made |= {"execution_count": None, "outputs": []}
         made["metadata"] = {"tags": list(cell.tags)} if cell.tags else {}
-        if "check" in cell.tags and "hide-input" in cell.tags:  # it holds hints and the course's own answer
-            made["metadata"]["jupyter"] = {"source_hidden": True}
     return made
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from book.chapters import OLD, REPORT, chapters
+from book.chapters import REPORT, chapters
 from book.prose import Untrue, defines, faults, says
 
 CHAPTERS = {chapter.stem: chapter for chapter in (*chapters(), REPORT)}
@@ -108,10 +108,6 @@ def test_a_phrase_covers_its_results_across_lines_and_markup(tmp_path: Path) -> 
         faults(chapter(tmp_path, text, 'says(f"{x}", 1)'))
 
 
-@pytest.mark.parametrize("stem", [stem for stem in CHAPTERS if stem not in OLD])
+@pytest.mark.parametrize("stem", CHAPTERS)
 def test_every_result_in_a_chapter_or_the_report_is_borne_out_by_a_cell(stem: str) -> None:
     assert faults(CHAPTERS[stem]) == []
-
-
-def test_the_list_of_old_chapters_names_chapters() -> None:
-    assert set(OLD) <= set(CHAPTERS)
