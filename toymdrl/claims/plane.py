@@ -261,8 +261,8 @@ def _contours(axes: Axes, result: Plane, name: str, look: Look, *, levels: int, 
     if not within:
         return
     lines = axes.contour(a, b, height, within, colors=[look.colour(name)], linewidths=0.9)
-    # Numbers stand in a row across the lines, where no way leads.
-    row, column = int(0.13 * len(b)), int(0.3 * len(a))
+    # Numbers stand in a row across the lines, at the left or below, where no way leads.
+    row, column = int(0.13 * len(b)), int(0.07 * len(a))
     if np.ptp(height[row]) > np.ptp(height[:, column]):
         places = [(x, b[row]) for level in within for x in _crossings(a, height[row] - level)]
     else:
