@@ -3,6 +3,7 @@
 import dis
 import re
 import traceback
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -41,8 +42,10 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
     if is_blank(answer):
         return Verdict("blank", answer=exercise.own)
     try:
-        normal = exercise.normal(answer)
-        exercise.tests(normal)
+        # A wrong answer's warnings would stand above the one line that helps.
+        with warnings.catch_warnings(action="ignore"):
+            normal = exercise.normal(answer)
+            exercise.tests(normal)
     except NotImplementedError:
         return Verdict("blank", answer=exercise.own)
     except AssertionError as error:
