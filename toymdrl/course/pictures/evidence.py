@@ -38,13 +38,12 @@ def missed(shared: Sequence[float], pooled: Sequence[float], by_seed: Sequence[f
     return drawn
 
 
-def rivals_plane(places: Mapping[str, tuple[float, float]], names: Mapping[str, str], finding: str) -> Picture:
+def rivals_plane(places: Mapping[str, tuple[float, float]], names: Mapping[str, str]) -> Picture:
     """What each way to keep Math keeps, and what QA and CW gain by it.
 
     Args:
         places: points gained by QA and CW, and by Math, since Math's checkpoint; by arm.
         names: in words, by arm.
-        finding: the title.
     """
     with rc_context({**STYLE, "axes.grid.axis": "both"}):
         drawn, axes = sheet(height=4.4)
@@ -55,5 +54,6 @@ def rivals_plane(places: Mapping[str, tuple[float, float]], names: Mapping[str, 
             axes.annotate(names[arm], (gained, kept), (right, up), textcoords="offset points", ha=side, color=tone)
         axes.axhline(0, color=FAINT, linewidth=0.8)
         axes.set(xlim=(15, 68), xlabel="points that QA and CW gain, since Math's checkpoint")
+        finding = "EWC keeps Math, and QA and CW pay; the refresh costs them nothing"
         headline(axes, finding, "points that Math gains since then; mean over ten seeds")
     return drawn
