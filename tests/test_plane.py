@@ -148,6 +148,8 @@ def test_the_figure_is_drawn_of_any_plane(tmp_path: Path) -> None:
     panels = told.figure(found).axes
     assert [panel.get_title(loc="left").split()[0] for panel in panels] == ["Math", "QA", "CW"]
     alone = replace(found, refresh=(), random_planes=())
+    assert [len(panel.lines) for panel in told.figure(found).axes] == [3, 3, 3]
+    assert [len(panel.lines) for panel in told.figure(alone).axes] == [1, 1, 1]
     flat = tuple((1.0,) * len(A) for _ in B)  # a loss that nothing changes has no contours
     level = replace(alone, losses=alone.losses | {"qa": flat})
     assert save(told.figure(level, Look.of(["math", "qa"], "nats")), tmp_path / "plane.png").stat().st_size > 10_000

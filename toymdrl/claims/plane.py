@@ -82,7 +82,7 @@ def _heading(result: Plane, name: str) -> str:
     title, place = domains.title(name), deepest(result)
     if name != result.harmed:
         return f"{title} depends on a, hardly on b" if hardly_b(result, name) else f"{title} depends on a and b"
-    shape = f"{title} is steep along b" if mainly_b(result) else f"{title} is steep along a and b"
+    shape = f"{title} is steep along b" if mainly_b(result) else f"{title} depends on a and b"
     if place is None or not goes_down(place):
         return shape
     goes = "goes" if place.steps == 1 else "go"
@@ -278,11 +278,12 @@ def _crossings(where: NDArray[np.float64], heights: NDArray[np.float64]) -> NDAr
 
 def _ways(axes: Axes, result: Plane, *, size: float) -> None:
     """Checkpoints of the training, and of the refresh from its end; squares, so that colour is not needed."""
-    training = [(place.a, place.b) for place in result.training]
-    refresh = [training[-1], *((place.a, place.b) for place in result.refresh)]
-    axes.plot(*zip(*training, strict=True), "o-", color=INK, linewidth=size / 3, markersize=size, path_effects=_HALO)
-    axes.plot(*zip(*refresh, strict=True), color=REPAIR, linewidth=size / 2, path_effects=_HALO)
-    axes.plot(*zip(*refresh[1:], strict=True), "s", color=REPAIR, markersize=size, markeredgecolor="white")
+    way = [(place.a, place.b) for place in result.training]
+    back = [(place.a, place.b) for place in result.refresh]
+    axes.plot(*zip(*way, strict=True), "o-", color=INK, linewidth=size / 3, markersize=size, path_effects=_HALO)
+    if back:
+        axes.plot(*zip(way[-1], *back, strict=True), color=REPAIR, linewidth=size / 2, path_effects=_HALO)
+        axes.plot(*zip(*back, strict=True), "s", color=REPAIR, markersize=size, markeredgecolor="white")
     axes.set(xlim=(result.a[0], result.a[-1]), ylim=(result.b[0], result.b[-1]))
 
 
