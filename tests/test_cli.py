@@ -51,7 +51,7 @@ from toymdrl.settings import ConfigError
         (["reproduce", "--claims"], "no claim and no question; name some"),
         (["reproduce", "--workers", "0"], "workers is 0; use 1 or more"),
         (["reproduce", "--claims", "C13"], "unknown claim 'C13'; choose from C1, C2"),
-        (["reproduce", "--questions", "why"], "unknown question 'why'; choose from orders"),
+        (["reproduce", "--questions", "why"], "unknown question 'why'; choose from plane"),
     ],
 )
 def test_mistakes_get_one_line_and_write_nothing(
