@@ -46,7 +46,7 @@ RULES = [
 READING = """All rules are met. Three Re-Math steps go down the plane, by three quarters of b, and sideways by less than
 a hundredth of a; in planes with random directions they go nowhere. The picture is not the whole repair: about half of
 the points that come back are in it. Most of the steps' length leaves the plane, and what it wins there no axis of this
-picture shows. How far down three steps go varies most, from less than half of b to all of it."""
+picture shows. How far down three steps go varies most, from less than half of b to a little past its end."""
 
 
 def settings(preset: str, seeds: range) -> list[Setting]:
