@@ -35,12 +35,14 @@ myst_heading_anchors = 3
 suppress_warnings = ["mystnb.unknown_mime_type"]
 
 # Each notebook runs once a state of the package: the cache's folder is named by a hash of its sources.
-sources = (
-    sorted((ROOT / "toymdrl").rglob("*.py"))
-    + sorted((ROOT / "toymdrl" / "course").rglob("*.safetensors"))
-    + sorted((ROOT / "experiments" / "results").glob("*.json"))
-)
-_digest = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]
+sources = [
+    *sorted((ROOT / "toymdrl").rglob("*.py")),
+    BOOK / "prose.py",
+    *sorted((ROOT / "toymdrl" / "course").rglob("*.safetensors")),
+    *sorted((ROOT / "experiments" / "results").glob("*.json")),
+]
+_named = (str(file.relative_to(ROOT)).encode() + file.read_bytes() for file in sources)
+_digest = hashlib.sha256(b"".join(_named)).hexdigest()[:12]
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(BOOK / "_build" / "cache" / _digest)
 nb_execution_timeout = 300
@@ -114,14 +116,18 @@ def _offer_notebook(_: Sphinx, name: str, template: str, context: dict[str, Any]
         context["ipynb_source"] = f"{name}.ipynb"
 
 
-def _copy_notebooks(app: Sphinx, _: Exception | None) -> None:
+def _copy_notebooks(app: Sphinx, error: Exception | None) -> None:
     """The notebooks to where the pages' links look for them."""
+    if error or app.builder.format != "html":
+        return
     for notebook in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(notebook, Path(app.outdir) / "_sources")
 
 
-def _copy_mathjax(app: Sphinx, _: Exception | None) -> None:
+def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     """Maths without a network: one file of MathJax into the site."""
+    if error or app.builder.format != "html":
+        return
     found = distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg-full.js")
     target = Path(app.outdir) / "_static" / "mathjax.js"
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -59,9 +59,10 @@ def main() -> None:
     known = {chapter.stem: chapter for chapter in chapters()}
     parser = argparse.ArgumentParser(description="How long chapters compute, in smoke runs.")
     parser.add_argument("chapter", nargs="*", choices=[[], *known], help="such as 03_grpo; without one, all")
+    given = parser.parse_args()
     write_notebooks()
     before = smoke()
-    for stem in parser.parse_args().chapter or known:
+    for stem in given.chapter or known:
         took, after = seconds(NOTEBOOKS / f"{stem}.ipynb"), smoke()
         ratio = took / ((before + after) / 2)
         print(f"{stem:<20} {took:6.1f} s, smoke runs {before:.1f} and {after:.1f} s: {ratio:.2f}", flush=True)

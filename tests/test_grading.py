@@ -1,6 +1,7 @@
 """Grading a class: whatever answers do, every exercise gets its row."""
 
 import csv
+import inspect
 import io
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from toymdrl.course import grading
 from toymdrl.course.__main__ import main
-from toymdrl.course.exercises import exercise
+from toymdrl.course.exercises import EXERCISES, exercise
+from toymdrl.course.recorder import GIVEN_UP
+from toymdrl.sourcecode import PACKAGE
 
 SETUP = "import os\nimport sys\nimport torch\nfrom toymdrl.course import check"
 RIGHT = "def advantages(rewards):\n    return rewards - rewards.mean(dim=1, keepdim=True)"
@@ -76,13 +79,52 @@ def test_what_was_graded_is_not_run_again_until_it_changes(
     assert rows(tmp_path, capsys) == {}
 
 
-def test_an_answer_that_does_not_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(grading, "SECONDS", 5)
-    endless = "def advantages(rewards):\n    while True:\n        print('on and on')"
+def test_an_answer_that_does_not_end_is_given_up_and_tried_again_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "SECONDS", 10)
+    endless = (
+        "def advantages(rewards):\n    while True:\n        try:\n            print('δ, on and on')\n"
+        "        except BaseException:\n            pass"
+    )
     write(tmp_path / "03.ipynb", ("3.1", endless), ("3.3", "def length(group):\n    return 1 - 1 / group"))
-    found = {each.exercise: each.verdict for each in grading.grade(tmp_path / "03.ipynb")}
-    assert found["3.1"] == "crashed"
-    assert found["3.3"] == "right"
+    found = {each.exercise: each for each in grading.graded(tmp_path / "03.ipynb", tmp_path).grades}
+    assert found["3.1"].verdict == "crashed"
+    assert found["3.1"].advice == GIVEN_UP
+    assert found["3.3"].verdict == "right"
+    monkeypatch.setattr(grading, "grade", lambda notebook: [])
+    assert grading.graded(tmp_path / "03.ipynb", tmp_path).grades == ()
+
+
+def test_what_is_graded_is_what_the_student_checked(tmp_path: Path) -> None:
+    """Two checks in a cell, one over several lines, under another name; and scratch that kills the kernel between."""
+    both = (
+        "def mine(rewards):\n    return rewards - rewards.mean(dim=1, keepdim=True)\n"
+        'mine = check(\n    "3.1",\n    mine,\n)\n'
+        "def length(group):\n    return group\n"
+        'length = check("3.3", length)'
+    )
+    loss = (
+        "def policy_loss(logprobs, mask, advantages):\n    return -(advantages * (logprobs * mask).sum(dim=-1)).mean()"
+    )
+    cells = [
+        cell(SETUP, "setup"),
+        nbformat.v4.new_code_cell(both),
+        nbformat.v4.new_code_cell("os._exit(0)"),
+        cell(loss, "exercise", number=3),
+        cell('policy_loss = check("3.2", policy_loss)', "check", number=4),
+        cell('clipped_loss = check("3.4", clipped_loss)', "check", number=5),
+    ]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "03.ipynb")
+    found = {each.exercise: each for each in grading.grade(tmp_path / "03.ipynb")}
+    verdicts = {number: each.verdict for number, each in found.items()}
+    assert verdicts == {"3.1": "right", "3.2": "right", "3.3": "wrong", "3.4": "crashed"}
+    assert grading.WITHOUT in found["3.4"].advice
+
+
+def test_whatever_decides_a_verdict_decides_whether_a_grade_is_kept() -> None:
+    used = {Path(inspect.getfile(each.tests)).parent for each in EXERCISES}
+    assert used | {Path(grading.__file__).parent} <= {PACKAGE / folder for folder in grading.SOURCES}
 
 
 def test_an_answer_that_needs_the_chapters_own_cells_gets_them(tmp_path: Path) -> None:
@@ -94,6 +136,14 @@ def test_an_answer_that_needs_the_chapters_own_cells_gets_them(tmp_path: Path) -
     ]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "03.ipynb")
     assert grading.grade(tmp_path / "03.ipynb")[0].verdict == "right"
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "many"])
+def test_no_workers_are_refused(workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["grade", str(tmp_path), f"--workers={workers}"])
+    assert refused.value.code == 2
+    assert "give 1 or more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("given", ["nowhere", "."])

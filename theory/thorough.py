@@ -6,6 +6,7 @@ A file that passed is run again only when it, the instances or the bounds have c
 from a seed that the record names: `pytest theory/FILE --hypothesis-profile thorough --hypothesis-seed SEED` repeats it.
 """
 
+import argparse
 import ast
 import hashlib
 import json
@@ -67,6 +68,7 @@ def run(test: Path) -> bool:
 
 def main() -> int:
     """Run what has not passed yet."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     done = read()
     tests = sorted(FOLDER.glob("test_*.py"))
     left = [test for test in tests if done.get(test.name, {}).get("digest") != digest(test)[:16]]

@@ -60,6 +60,16 @@ WRONG = {
         ),
     ],
     "10.5": [
+        (
+            "def holm(p):\n"
+            "    p.sort()\n"
+            "    least, out = 0, []\n"
+            "    for rank, each in enumerate(p):\n"
+            "        least = max(least, min(1, (len(p) - rank) * each))\n"
+            "        out.append(least)\n"
+            "    return out",
+            "you changed `p` itself",
+        ),
         ("def holm(p):\n    return [min(1.0, len(p) * each) for each in p]", "the next one by one less"),
         (
             "def holm(p):\n"
@@ -76,7 +86,7 @@ WRONG = {
             "        least = max(least, min(1, (len(p) - rank) * each))\n"
             "        out.append(least)\n"
             "    return out",
-            "list's order",
+            "those are sorted",
         ),
         (
             "def holm(p):\n"

@@ -7,7 +7,7 @@ WRONG = {
             "    chosen = importance.topk(count).indices\n"
             "    end[chosen] = start[chosen]\n"
             "    return end",
-            "clone it first",
+            "you changed `end` itself",
         ),
         (
             "def rolled_back(start, end, importance, count):\n"

@@ -51,7 +51,7 @@ WRONG = {
             "right with one head",
         ),
         (_block(mixed="m = (s.softmax(dim=-2) @ v).transpose(1, 2).flatten(2)"), "softmax over keys"),
-        (_block(added="x += block.attention_out(m)"), "in place"),
+        (_block(added="x += block.attention_out(m)"), "you changed `x` itself"),
         (_block(thought=""), "`return` missing"),
     ],
     "2.2": [

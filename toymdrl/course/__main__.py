@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("train", help="make the course's checkpoints anew").set_defaults(do=_train)
     grade = commands.add_parser("grade", help="a CSV row for every student and exercise of a folder of notebooks")
     grade.add_argument("folder", type=Path, help="a folder a student, or all notebooks side by side")
-    grade.add_argument("--workers", type=int, default=1, help="notebooks at once (default: 1)")
+    grade.add_argument("--workers", type=_count, default=1, help="notebooks at once (default: 1)")
     grade.set_defaults(do=_grade)
     given = parser.parse_args(arguments)
     try:
@@ -36,14 +37,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print("interrupted; the same command keeps the notebooks that were graded", file=sys.stderr)
         return 130
     return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no number of notebooks; give 1 or more")
+    return int(text)
 
 
 def _grade(given: argparse.Namespace) -> None:
     """Rows to standard output, in the order of the files; the bar to standard error."""
     found = notebooks(given.folder)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a table is read by another program: UTF-8 on every system
+        sys.stdout.reconfigure(encoding="utf-8")
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(("student", "notebook", "exercise", "verdict", "advice"))
     with ThreadPoolExecutor(given.workers) as pool:

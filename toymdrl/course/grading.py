@@ -1,47 +1,37 @@
 """Grading: a class's notebooks run by themselves, and a row for every student and exercise.
 
 Each notebook runs in a kernel of its own. First only what the answers need: its set-up cells, its exercises and what
-the student has added, not the course's training and figures. If a name is missing there, the whole notebook runs. An
-answer is tested where its check stands, but the result is written to a file: whatever an answer prints, raises or
-kills, it cannot write its own grade by accident.
+the student has added, not the course's training and figures. If a name is missing there, the whole notebook runs.
+`check` writes its verdict to a file, see recorder.py: whatever an answer prints, raises or kills, it cannot write its
+own grade by accident.
 """
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from toymdrl.course.exercises import EXERCISES, exercise
-from toymdrl.course.verdict import Kind, Verdict, judge
+from toymdrl.course.recorder import GIVEN_UP, Grade, grades_in
 from toymdrl.files import CorruptFile
 from toymdrl.kept import load_record, save_record
 from toymdrl.settings import ConfigError
 from toymdrl.sourcecode import source_digest
 
 SECONDS = 120
-"""That an answer may take. The course's own cells have all the time in the world: they are known to end."""
+"""That an answer may take; the course's own cells have ten times as long."""
 KEPT = ".toymdrl-grades"
 """The folder, beside the students', that keeps what has been graded."""
+SOURCES = ("course", "course/exercises")
+"""Folders of the package that decide a verdict."""
 WITHOUT = "its cell ended without defining"
 _CHECK = re.compile(r'check\(\s*["\'](\d+\.\d+)["\']')
 _COURSES_OWN = re.compile(r"cell-\d\d")
 """The ids that the course's notebooks give their cells."""
-
-
-@dataclass(frozen=True)
-class Grade:
-    """Of one answer."""
-
-    exercise: str
-    verdict: Kind
-    advice: str
-    """What the student was told, or would have been."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ def student(folder: Path, notebook: Path) -> str:
 
 def graded(notebook: Path, folder: Path) -> Grades:
     """The grades of a notebook, from disk if it has been graded before and neither it nor the course has changed."""
-    key = f"{hashlib.sha256(notebook.read_bytes()).hexdigest()} {source_digest(('course',))}"
+    key = f"{hashlib.sha256(notebook.read_bytes()).hexdigest()} {source_digest(SOURCES)}"
     place = hashlib.sha256(str(notebook.relative_to(folder)).encode()).hexdigest()[:16]
     file = folder / KEPT / f"{place}.json"
     with suppress(CorruptFile):
@@ -83,7 +73,9 @@ def graded(notebook: Path, folder: Path) -> Grades:
         if found is not None and known == key:
             return found
     found = Grades(str(notebook.relative_to(folder)), tuple(grade(notebook)))
-    save_record(file, key, found)
+    # What a busy machine had no time for gets another chance the next time.
+    if not any(each.advice == GIVEN_UP for each in found.grades):
+        save_record(file, key, found)
     return found
 
 
@@ -96,12 +88,13 @@ def grade(notebook: Path) -> list[Grade]:
         return [
             Grade(number, "crashed", f"{notebook.name} cannot be read: {error}") for number in _chapter(notebook.name)
         ]
-    chapters = {cell.checks.split(".")[0] for cell in cells if cell.checks}
+    checked = {number for cell in cells for number in cell.checks}
+    chapters = {number.split(".")[0] for number in checked}
     expected = [each.number for each in EXERCISES if each.number.split(".")[0] in chapters] or _chapter(notebook.name)
-    needed = [cell for cell in cells if not cell.demonstrates]
-    found = _run(needed, notebook.parent)
+    found = _run([cell for cell in cells if not cell.demonstrates], notebook.parent)
     if any(_lacks_a_name(each) for each in found.values()):
-        found = _run(cells, notebook.parent)
+        whole = _run(cells, notebook.parent)
+        found |= {number: each for number, each in whole.items() if _lacks_a_name(found[number])}
     return [found.get(number, Grade(number, "blank", "")) for number in expected]
 
 
@@ -119,104 +112,85 @@ def _chapter(name: str) -> list[str]:
 @dataclass(frozen=True)
 class _Cell:
     code: str
-    checks: str = ""
-    """The exercise that it checks."""
-    demonstrates: bool = False
+    checks: tuple[str, ...]
+    """The exercises that it checks."""
+    ours: bool
+    """Whether it came with the course."""
+    demonstrates: bool
     """Whether it is one of the course's cells that no answer needs."""
-    setup: bool = False
-    """Whether it is one of the course's that answers need."""
 
 
 def _cells(notebook: Path) -> Iterator[_Cell]:
     content = json.loads(notebook.read_text(encoding="utf-8"))
+    known = {each.number for each in EXERCISES}
     for cell in content["cells"]:
         if cell["cell_type"] != "code":
             continue
         code = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
         tags = set(cell.get("metadata", {}).get("tags", ()))
-        numbers = [number for number in _CHECK.findall(code) if number in {each.number for each in EXERCISES}]
-        if numbers:
-            # An answer may have been written into the check's own cell: it runs, but for the check.
-            yield _Cell(_without_checks(code), checks=numbers[0])
-        else:
-            ours = _COURSES_OWN.fullmatch(cell.get("id", "")) is not None
-            yield _Cell(code, demonstrates=ours and not tags & {"setup", "exercise"}, setup="setup" in tags)
-
-
-def _without_checks(code: str) -> str:
-    return "\n".join(line for line in code.splitlines() if not _CHECK.search(line))
+        checks = tuple(number for number in _CHECK.findall(code) if number in known)
+        answers = bool(checks) or "exercise" in tags
+        came = not answers and _COURSES_OWN.fullmatch(cell.get("id", "")) is not None
+        yield _Cell(code, checks, ours=came, demonstrates=came and "setup" not in tags)
 
 
 def _run(cells: Sequence[_Cell], folder: Path) -> dict[str, Grade]:
-    """Run cells in a fresh kernel; grades by exercise. A kernel that dies takes one answer with it, not the others."""
+    """Run cells in a fresh kernel; grades by exercise. A cell that does not end, or kills the kernel, is left out then.
+
+    Raises:
+        ConfigError: no kernel starts, or none in time.
+    """
     found: dict[str, Grade] = {}
     left = list(cells)
-    while missing := [cell.checks for cell in left if cell.checks and cell.checks not in found]:
-        found |= _once(left, folder)
-        lost = next((number for number in missing if number not in found), None)
-        if lost is None:
-            break
-        found[lost] = Grade(lost, "crashed", f"the kernel died, or the answer took more than {SECONDS} seconds")
-        # Once more without it: its own cell is the one that stands before its check.
-        place = next(index for index, cell in enumerate(left) if cell.checks == lost)
-        del left[max(place - 1, 0) : place + 1]
-    return found
-
-
-def _once(cells: Sequence[_Cell], folder: Path) -> dict[str, Grade]:
-    """Run cells; what was graded until the end, or until the kernel died."""
-    # Only those who grade need them.
-    import nbformat  # noqa: PLC0415
-    from nbclient import NotebookClient  # noqa: PLC0415
-    from nbclient.exceptions import DeadKernelError  # noqa: PLC0415
-
     with TemporaryDirectory() as place:
         file = Path(place) / "grades"
         file.touch()
-        made = nbformat.v4.new_notebook()
-        for cell in cells:
-            code = f"{cell.code}\n{_recording(cell.checks, file)}" if cell.checks else cell.code
-            about = {} if cell.setup or cell.demonstrates else {"graded": True}
-            made.cells.append(nbformat.v4.new_code_cell(code, metadata=about))
-        with suppress(DeadKernelError):
-            NotebookClient(
-                made,
-                timeout_func=lambda cell: SECONDS if "graded" in cell.metadata else None,
-                interrupt_on_timeout=True,
-                allow_errors=True,
-                kernel_name="python3",
-                resources={"metadata": {"path": str(folder)}},
-            ).execute()
-        lines = file.read_text(encoding="utf-8").splitlines()
-    grades = [Grade(**json.loads(line)) for line in lines]
-    return {each.exercise: each for each in grades}
+        while (fatal := _once(left, folder, file)) is not None:
+            del left[fatal]
+        found = grades_in(file)
+    for number in (number for cell in cells for number in cell.checks):
+        # A check that was never reached, most often because the name that it is given does not exist.
+        found.setdefault(number, Grade(number, "crashed", f"{WITHOUT} {exercise(number).name}"))
+    return found
 
 
-def _recording(number: str, file: Path) -> str:
-    """The line that stands where the check stood."""
-    name = exercise(number).name
-    given = f"globals().get({name!r}, NotImplemented)"
-    return f"{name} = __import__('toymdrl.course.grading').course.grading.record({number!r}, {given}, {str(file)!r})"
+def _once(cells: Sequence[_Cell], folder: Path, file: Path) -> int | None:
+    """Run cells, whose grades go to a file; the place of the one that did not end or killed the kernel, if one did."""
+    try:
+        # Only those who grade need them.
+        import nbformat  # noqa: PLC0415
+        from nbclient import NotebookClient  # noqa: PLC0415
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"grading runs notebooks and needs {error.name}; type `pip install nbclient ipykernel`"
+        ) from None
 
+    first = f"from toymdrl.course.recorder import install\ninstall({str(file)!r})"
+    made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(first)])
+    for cell in cells:
+        limit = SECONDS * 10 if cell.ours else SECONDS
+        made.cells.append(nbformat.v4.new_code_cell(cell.code, metadata={"limit": limit}))
+    running = 0
 
-def record(number: str, answer: Any, file: str) -> Any:
-    """Grade an answer in its kernel, and write the grade to a file.
+    def note(cell: object, cell_index: int) -> None:
+        nonlocal running
+        running = cell_index
 
-    Args:
-        number: of the exercise.
-        answer: NotImplemented where its cell left none.
-        file: a line is added to it.
-
-    Returns:
-        What later cells go on with, see `check`.
-    """
-    this = exercise(number)
-    if answer is NotImplemented:
-        verdict = Verdict("crashed", f"{WITHOUT} {this.name}", this.own)
-    else:
-        # An answer that prints without end must not fill the teacher's memory.
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
-            verdict = judge(this, answer)
-    with open(file, "a", encoding="utf-8") as lines:
-        lines.write(json.dumps({"exercise": number, "verdict": verdict.kind, "advice": verdict.advice}) + "\n")
-    return verdict.answer
+    client = NotebookClient(
+        made,
+        timeout_func=lambda cell: cell.metadata.get("limit"),
+        startup_timeout=SECONDS,
+        allow_errors=True,
+        kernel_name="python3",
+        shutdown_kernel="immediate",
+        on_cell_start=note,
+        resources={"metadata": {"path": str(folder)}},
+    )
+    try:
+        client.execute()
+    except (CellTimeoutError, DeadKernelError):
+        return running - 1
+    except RuntimeError as error:
+        raise ConfigError(f"no kernel: {error}; give the same command again, with fewer --workers") from error
+    return None

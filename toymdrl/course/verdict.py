@@ -2,6 +2,7 @@
 
 import dis
 import re
+import sysconfig
 import traceback
 import warnings
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from typing import Any, Literal
 
 from toymdrl.course.exercises import Exercise
 
-PACKAGE = str(Path(__file__).parents[1])
-"""Frames of files in it are not the reader's, whatever the folder that a clone lies in is called."""
+LIBRARIES = (Path(__file__).parents[1], Path(sysconfig.get_path("stdlib")), Path(sysconfig.get_path("purelib")))
+"""Files in these folders are not the reader's: this package's, Python's own and those that were installed."""
 Kind = Literal["right", "wrong", "blank", "crashed"]
 SLIPS = (
     (r"NoneType", "is a `return` missing?"),
+    (r"values to unpack", "return as many values as the exercise asks for, in its order"),
     (r"size of tensor|could not be broadcast", "was a dimension lost where you summed or averaged? Try keepdim=True"),
     (r"only one element|only length-1|[Tt]ruth value|Boolean value", "one number is expected where there are several"),
     (r"is not defined", "run the cells above it first, or import it"),
@@ -46,11 +48,14 @@ def judge(exercise: Exercise, answer: Any) -> Verdict:
         with warnings.catch_warnings(action="ignore"):
             normal = exercise.normal(answer)
             exercise.tests(normal)
-    except NotImplementedError:
+    except NotImplementedError as error:
+        # torch raises it too, with words, for instance where a type of numbers is the wrong one.
+        if str(error):
+            return Verdict("crashed", _advice(error), exercise.own)
         return Verdict("blank", answer=exercise.own)
     except AssertionError as error:
         if str(error):
-            return Verdict("wrong", str(error), exercise.own)
+            return Verdict("wrong", " ".join(str(error).split()), exercise.own)
         return Verdict("crashed", _advice(error), exercise.own)
     except (Exception, SystemExit) as error:
         return Verdict("crashed", _advice(error), exercise.own)
@@ -87,7 +92,7 @@ def _advice(error: BaseException) -> str:
 def _own_line(error: BaseException) -> str:
     """The last line of the reader's code that was running; empty if none can be shown."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        library = "site-packages" in frame.filename or frame.filename.startswith(PACKAGE)
+        library = any(Path(frame.filename).is_relative_to(folder) for folder in LIBRARIES)
         if not library and frame.line:
             return frame.line
     return ""

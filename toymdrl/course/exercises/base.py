@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -118,10 +119,10 @@ class Exercise:
         return self.gives(self.solution()) if self.value else self.solution
 
     def normal(self, answer: Any) -> Any:
-        """The answer in the type that tests and later cells expect.
+        """The answer in the type that tests and later cells expect; a function, if its inputs stay as they were.
 
         Raises:
-            AssertionError: it cannot be.
+            AssertionError: it cannot be; a function raises it when it is called.
         """
         if self.value:
             return self.gives(answer)
@@ -129,6 +130,27 @@ class Exercise:
 
         @wraps(answer)
         def same(*inputs: Any, **named: Any) -> Any:
-            return self.gives(answer(*inputs, **named))
+            before = [_copy(each) for each in inputs]
+            returned = answer(*inputs, **named)
+            for name, kept, each in zip(inspect.signature(self.solution).parameters, before, inputs, strict=False):
+                # Whoever called still needs it: a test that compares, or the notebook's next cell.
+                assert _equal(kept, each), f"you changed `{name}` itself; work on a copy"
+            return self.gives(returned)
 
         return same
+
+
+def _copy(given: Any) -> Any:
+    """Of numbers; what else is given, such as a model or a function, may be used as it likes to be."""
+    if isinstance(given, Tensor):
+        return given.detach().clone()
+    return given.copy() if isinstance(given, np.ndarray | list) else None
+
+
+def _equal(kept: Any, given: Any) -> bool:
+    if isinstance(given, Tensor):
+        return torch.equal(kept, given)
+    if isinstance(given, np.ndarray):
+        return np.array_equal(kept, given)
+    # A list's entries by identity: they may be tensors.
+    return kept is None or (len(kept) == len(given) and all(map(is_, kept, given)))

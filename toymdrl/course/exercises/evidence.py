@@ -145,11 +145,12 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def _holm(answer: Callable[[Sequence[float]], np.ndarray]) -> None:
-    got = answer([0.01, 0.04, 0.03])
+    got = answer([0.04, 0.01, 0.03])
     assert len(got) == 3, "as many adjusted p values as there were"
-    assert abs(got[0] - 0.03) < 1e-9, "the smallest is multiplied by the number of tests: 3 * 0.01"
+    assert got.tolist() != [0.03, 0.06, 0.06], "those are sorted; each belongs where its p value stood"
+    assert abs(got[1] - 0.03) < 1e-9, "the smallest is multiplied by the number of tests: 3 * 0.01"
     assert abs(got[2] - 0.06) < 1e-9, "the next one by one less: 2 * 0.03"
-    assert abs(got[1] - 0.06) < 1e-9, "1 * 0.04 is less than the 0.06 before it: take 0.06"
+    assert abs(got[0] - 0.06) < 1e-9, "1 * 0.04 is less than the 0.06 before it: take 0.06"
     got = answer([0.9, 0.8])
     assert max(got) <= 1, "a p value is at most 1"
     assert min(got) == 1, "0.8 and 0.9, two tests: both become 1"

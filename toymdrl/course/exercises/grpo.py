@@ -15,7 +15,7 @@ def advantages(rewards: Tensor) -> Tensor:
 
 def _advantages(answer: Callable[[Tensor], Tensor]) -> None:
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [1.0, 1.0, 1.0, 1.0], [0.5, 0.0, 0.0, 0.0]])
-    got = answer(rewards)
+    got = answer(rewards).float()
     assert got.shape == rewards.shape, "one advantage for every answer: keep the shape (prompts, group)"
     assert not torch.allclose(got, rewards - rewards.mean()), "that is the mean of the whole batch, not of each group"
     assert bool((got[1] == 0).all()), (

