@@ -119,16 +119,29 @@ def test_words_follow_the_numbers() -> None:
     down = measured(start, delta, {3: start + delta - 0.9 * p})
     sideways = measured(start, delta, {3: start + delta / 2})
     further = measured(start, delta, {3: start + delta - 0.9 * p, 10: start + 0.9 * delta - 0.7 * p})
-    assert told.chapter(down, MINIATURE, 3).heading == "Why a few steps repair Math"
-    assert "undo 90% of b and 0% of a" in told.chapter(down, MINIATURE, 3).text
-    assert "repair" not in told.chapter(sideways, MINIATURE, 3).heading
-    assert "undo 50% of b and 50% of a" in told.chapter(sideways, MINIATURE, 3).text
-    assert "learning rather than repair" not in told.chapter(down, MINIATURE, 3).text
+    assert told.chapter(down, MINIATURE).heading == "Why a few steps repair Math"
+    assert "undo 90% of b and 0% of a" in told.chapter(down, MINIATURE).text
+    assert "repair" not in told.chapter(sideways, MINIATURE).heading
+    assert "undo 50% of b and 50% of a" in told.chapter(sideways, MINIATURE).text
+    assert "learning rather than repair" not in told.chapter(down, MINIATURE).text
     # A longer refresh that wins more of the loss while b goes back up has learnt.
     won = further.refresh[0].losses | {"math": further.refresh[0].losses["math"] - 1}
     learnt = replace(further, refresh=(further.refresh[0], replace(further.refresh[1], losses=won)))
-    assert "learning rather than repair" in told.chapter(learnt, MINIATURE, 3).text
-    assert "refresh" not in told.chapter(down, Look.of(["math", "qa"], "nats")).text
+    assert "learning rather than repair" in told.chapter(learnt, MINIATURE).text
+    alone = replace(down, refresh=(), random_planes=())
+    assert "refresh" not in told.chapter(alone, Look.of(["math", "qa"], "nats")).text
+
+
+def test_heading_and_title_tell_the_same_refresh() -> None:
+    start, delta = drawn("start"), drawn("delta")
+    p = BASIS @ delta[:STEEP]
+    # Three steps, the paper's, go a tenth of the way down; ten go nearly all of it.
+    late = measured(start, delta, {3: start + delta - 0.1 * p, 10: start + delta - 0.9 * p})
+    assert told.chapter(late, MINIATURE).heading == "The update in one plane"
+    assert told.figure(late).axes[0].get_title(loc="left") == "Math is steep along b"
+    early = measured(start, delta, {3: start + delta - 0.8 * p, 10: start + delta - 0.9 * p})
+    assert told.chapter(early, MINIATURE).heading == "Why a few steps repair Math"
+    assert "3 refresh steps go straight down" in told.figure(early).axes[0].get_title(loc="left")
 
 
 def test_the_rules_judge_what_the_plane_shows() -> None:
@@ -140,6 +153,15 @@ def test_the_rules_judge_what_the_plane_shows() -> None:
     assert row["vertical"] == pytest.approx(0, abs=1e-4)
     assert 0 < row["flatness"] < 0.01
     assert row["gain"] == pytest.approx(row["gain in the plane"], rel=1e-4)
+
+
+def test_a_refresh_that_is_not_there_is_not_judged() -> None:
+    start, delta = drawn("start"), drawn("delta")
+    found = measured(start, delta, {1: start + delta, 3: start + delta})
+    with pytest.raises(ValueError, match="no refresh of 10 steps in this plane; there are refreshes of 1, 3"):
+        told.numbers(found, 10)
+    with pytest.raises(ValueError, match="there is no refresh"):
+        told.numbers(replace(found, refresh=(), random_planes=()), 3)
 
 
 def test_the_figure_is_drawn_of_any_plane(tmp_path: Path) -> None:

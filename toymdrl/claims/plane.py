@@ -3,32 +3,25 @@
 No claim of the paper's: it shows C7, C8 and C10 at once. Its rules over seeds are in experiments/plane.py.
 """
 
-from typing import Literal
-
 import numpy as np
-from matplotlib import patheffects, rc_context
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
 
 from toymdrl import domains
 from toymdrl.analysis import plane
 from toymdrl.analysis.plane import LONGER, STRETCH, Place, Plane
+from toymdrl.claims import plane_figure
 from toymdrl.claims.base import Chapter, Outcome, Topic
 from toymdrl.claims.subject import Subject
 from toymdrl.evidence import Row
+from toymdrl.runs.config import PAPER_REFRESH_STEPS
 from toymdrl.runs.plan import Checkpoint
-from toymdrl.style import INK, MINIATURE, REPAIR, STYLE, Look
+from toymdrl.style import MINIATURE, Look
 from toymdrl.words import counted, percent
 
 SHARE = 1 / 4
 """Of the unseen prompts that the harmed domain is scored on, the others are scored on so many: for shape, not level."""
 HARDLY = 0.1
 """One axis hardly counts for a loss if it changes it by less than this share of what the other does."""
-_HALO = [patheffects.withStroke(linewidth=3.2, foreground="white")]
 DOWN, SIDEWAYS = 0.5, 0.1
 """A refresh goes straight down if it undoes more than the one share of b, and less than the other of a."""
 
@@ -72,14 +65,14 @@ def mainly_b(result: Plane) -> bool:
     return along_b > 0 and abs(along_a) < HARDLY * along_b
 
 
-def deepest(result: Plane) -> Place | None:
-    """The refresh's checkpoint that has undone most of b; None if there was no refresh."""
-    return min(result.refresh, key=lambda place: abs(place.b), default=None)
+def told(result: Plane) -> Place | None:
+    """The refresh that heading, text and title speak of: as long as the paper's, or nearest; None if there is none."""
+    return min(result.refresh, key=lambda place: abs(place.steps - PAPER_REFRESH_STEPS), default=None)
 
 
 def _heading(result: Plane, name: str) -> str:
     """What a panel shows."""
-    title, place = domains.title(name), deepest(result)
+    title, place = domains.title(name), told(result)
     if name != result.harmed:
         return f"{title} depends on a, hardly on b" if hardly_b(result, name) else f"{title} depends on a and b"
     shape = f"{title} is steep along b" if mainly_b(result) else f"{title} depends on a and b"
@@ -94,9 +87,16 @@ def numbers(result: Plane, steps: int) -> Row:
 
     Args:
         result: with a refresh.
-        steps: of the refresh that is told.
+        steps: of the refresh that is judged.
+
+    Raises:
+        ValueError: no refresh has so many steps.
     """
-    number = next(each for each, place in enumerate(result.refresh) if place.steps == steps)
+    lengths = [place.steps for place in result.refresh]
+    if steps not in lengths:
+        there = f"there are refreshes of {', '.join(map(str, lengths))}" if lengths else "there is no refresh"
+        raise ValueError(f"no refresh of {counted(steps, 'step')} in this plane; {there}")
+    number = lengths.index(steps)
     place, end = result.refresh[number], result.training[-1]
     along_a, along_b = result.curvature(result.harmed)
     later = [place.domain for place in result.training[1:]]
@@ -123,23 +123,16 @@ def numbers(result: Plane, steps: int) -> Row:
 def chapters(outcome: Outcome) -> list[Chapter]:
     """What the figure shows; nothing where the update spans no plane."""
     found = outcome.explained.get(Plane)
-    return [] if found is None else [chapter(found, MINIATURE, outcome.headline.steps)]
+    return [] if found is None else [chapter(found, MINIATURE)]
 
 
-def chapter(found: Plane, look: Look, steps: int | None = None) -> Chapter:
-    """What the figure shows, of any model.
-
-    Args:
-        found: the plane.
-        look: of its losses.
-        steps: of the refresh that is told; None where there is none.
-    """
-    harmed = domains.title(found.harmed)
-    told = next((place for place in found.refresh if place.steps == steps), None)
-    heading = f"Why a few steps repair {harmed}" if told and goes_down(told) else "The update in one plane"
+def chapter(found: Plane, look: Look) -> Chapter:
+    """What the figure shows, of any model."""
+    harmed, place = domains.title(found.harmed), told(found)
+    heading = f"Why a few steps repair {harmed}" if place and goes_down(place) else "The update in one plane"
     words = [_shape(found, look), _stretch(found, look)]
-    if told:
-        words += [_way(found, told), _off_the_plane(found, told, look), _further(found, told, look)]
+    if place:
+        words += [_way(found, place), _off_the_plane(found, place, look), _further(found, place, look)]
     words += [
         f"The axes are stretched {found.outside / found.inside:.0f}-fold against each other, and the plane, though not "
         "the subspace, was chosen with the update in hand."
@@ -150,7 +143,7 @@ def chapter(found: Plane, look: Look, steps: int | None = None) -> Chapter:
         " ".join(word for word in words if word),
         "plane",
         f"Contours of every domain in the plane of the update's part inside {harmed}'s conflict subspace and the rest, "
-        f"with the way of the training{' and of the refresh' if told else ''}",
+        f"with the way of the training{' and of the refresh' if place else ''}",
     )
 
 
@@ -185,30 +178,30 @@ def _stretch(found: Plane, look: Look) -> str:
     )
 
 
-def _way(found: Plane, told: Place) -> str:
-    number = found.refresh.index(told)
+def _way(found: Plane, place: Place) -> str:
+    number = found.refresh.index(place)
     random = float(np.mean([each.b[number] for each in found.random_planes]))
     return (
-        f"{counted(told.steps, 'refresh step').capitalize()} undo{'' if told.steps > 1 else 'es'} "
-        f"{percent(1 - told.b)} of b and {percent(1 - told.a)} of a; in planes with {found.size} random directions in "
-        f"place of the conflict subspace, {percent(1 - random)} of b."
+        f"{counted(place.steps, 'refresh step').capitalize()} undo{'' if place.steps > 1 else 'es'} "
+        f"{percent(1 - place.b)} of b and {percent(1 - place.a)} of a; in planes with {found.size} random directions "
+        f"in place of the conflict subspace, {percent(1 - random)} of b."
     )
 
 
-def _off_the_plane(found: Plane, told: Place, look: Look) -> str:
+def _off_the_plane(found: Plane, place: Place, look: Look) -> str:
     end = found.training[-1].losses[found.harmed]
-    gain, seen = told.losses[found.harmed] - end, told.projected[found.harmed] - end
+    gain, seen = place.losses[found.harmed] - end, place.projected[found.harmed] - end
     return (
-        f"Not all of the repair is in the picture: the refreshed model lies {told.away:.2g} off the plane, and of its "
+        f"Not all of the repair is in the picture: the refreshed model lies {place.away:.2g} off the plane, and of its "
         f"change of {_change(look, gain)} {look.unit} its projection shows {_change(look, seen)}."
     )
 
 
-def _further(found: Plane, told: Place, look: Look) -> str:
+def _further(found: Plane, place: Place, look: Look) -> str:
     """What longer refreshes do; nothing where they go on with the repair."""
     last = found.refresh[-1]
-    more = last.losses[found.harmed] - told.losses[found.harmed]
-    if last.steps == told.steps or more >= 0 or abs(last.b) < abs(told.b):
+    more = last.losses[found.harmed] - place.losses[found.harmed]
+    if last.steps == place.steps or more >= 0 or abs(last.b) < abs(place.b):
         return ""
     return (
         f"After {counted(last.steps, 'step')} b is {last.b:.2f}, no nearer to 0, and {domains.title(found.harmed)} has "
@@ -218,110 +211,8 @@ def _further(found: Plane, told: Place, look: Look) -> str:
 
 def figure(result: Plane, look: Look = MINIATURE) -> Figure:
     """Left: the harmed domain, with the way of the training and of the refresh. Right: the other domains."""
-    others, share = result.others, result.share_inside
-    columns = 1 if len(others) <= 3 else 2
-    rows = -(-len(others) // columns)
-    with rc_context({**STYLE, "axes.grid": False}):
-        drawn = Figure(figsize=(11, 6.6))
-        grid = drawn.add_gridspec(
-            rows, 1 + columns, width_ratios=(1.75, *[1 / columns] * columns), hspace=0.36, wspace=0.12
-        )
-        main = drawn.add_subplot(grid[:, 0])
-        _contours(main, result, result.harmed, look, levels=11, size=9)
-        _ways(main, result, size=6.5)
-        _names(main, result)
-        _stretched(main, result)
-        main.set_xlabel(f"a: the rest of the update; 1 is a step of {result.outside:.3g}, {1 - share:.1%} of ‖δ‖²")
-        main.set_ylabel(
-            f"b: inside {result.size} conflict directions of {domains.title(result.harmed)}; "
-            f"1 is a step of {result.inside:.2g}, {share:.1%} of ‖δ‖²"
-        )
-        what = "score" if look.height < 0 else f"loss, in {look.unit}"
-        main.text(0.985, 0.02, f"lines: {what}", transform=main.transAxes, ha="right", fontsize=9, path_effects=_HALO)
-        for number, name in enumerate(others):
-            row, column = divmod(number, columns)
-            axes = drawn.add_subplot(grid[row, 1 + column])
-            _contours(axes, result, name, look, levels=7, size=7.5)
-            _ways(axes, result, size=4)
-            axes.set(xticks=(0, 1), yticks=(0, 1))
-            axes.tick_params(labelbottom=row == rows - 1)
-    return drawn
-
-
-def _contours(axes: Axes, result: Plane, name: str, look: Look, *, levels: int, size: float) -> None:
-    """A domain's score in the plane: the deeper the colour, the better."""
-    spline = RectBivariateSpline(result.b, result.a, result.losses[name])
-    a, b = np.linspace(result.a[0], result.a[-1], 141), np.linspace(result.b[0], result.b[-1], 201)
-    height = look.height * spline(b, a)
-    at = MaxNLocator(levels).tick_values(height.min(), height.max())
-    tones = LinearSegmentedColormap.from_list(name, ["white", look.colour(name)])
-    axes.contourf(a, b, height, at, cmap=tones if look.height < 0 else tones.reversed(), alpha=0.42)
-    axes.set_title(_heading(result, name))
-    within = [level for level in at if height.min() < level < height.max()]
-    if not within:
-        return
-    lines = axes.contour(a, b, height, within, colors=[look.colour(name)], linewidths=0.9)
-    # Numbers stand in a row across the lines, at the left or below, where no way leads.
-    row, column = int(0.13 * len(b)), int(0.07 * len(a))
-    if np.ptp(height[row]) > np.ptp(height[:, column]):
-        places = [(x, b[row]) for level in within for x in _crossings(a, height[row] - level)]
-    else:
-        places = [(a[column], y) for level in within for y in _crossings(b, height[:, column] - level)]
-    if places:
-        axes.clabel(lines, fmt="%g", fontsize=size, colors=[INK], manual=places)
-
-
-def _crossings(where: NDArray[np.float64], heights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where a curve crosses zero, to the nearest point before it."""
-    return where[:-1][np.diff(np.sign(heights)) != 0]
-
-
-def _ways(axes: Axes, result: Plane, *, size: float) -> None:
-    """Checkpoints of the training, and of the refresh from its end; squares, so that colour is not needed."""
-    way = [(place.a, place.b) for place in result.training]
-    back = [(place.a, place.b) for place in result.refresh]
-    axes.plot(*zip(*way, strict=True), "o-", color=INK, linewidth=size / 3, markersize=size, path_effects=_HALO)
-    if back:
-        axes.plot(*zip(way[-1], *back, strict=True), color=REPAIR, linewidth=size / 2, path_effects=_HALO)
-        axes.plot(*zip(*back, strict=True), "s", color=REPAIR, markersize=size, markeredgecolor="white")
-    axes.set(xlim=(result.a[0], result.a[-1]), ylim=(result.b[0], result.b[-1]))
-
-
-def _names(axes: Axes, result: Plane) -> None:
-    """Beside the checkpoints."""
-
-    def say(text: str, a: float, b: float, away: tuple[float, float], tone: str, ha: Literal["left", "center"]) -> None:
-        axes.annotate(
-            text,
-            (a, b),
-            xytext=away,
-            textcoords="offset points",
-            color=tone,
-            ha=ha,
-            va="center",
-            weight="bold",
-            path_effects=_HALO,
-        )
-
-    first, *between, last = result.training
-    say(f"{domains.title(first.domain)}'s checkpoint", first.a, first.b, (5, -15), INK, "left")
-    for place in between:
-        say(f"after {domains.title(place.domain)}", place.a, place.b, (-4, 14), INK, "center")
-    say(f"after {domains.title(last.domain)}", last.a, last.b, (6, 13), INK, "left")
-    # From the top down, each name beside its square or just below the name before.
-    height, what = result.b[-1], f"Re-{domains.title(first.domain)}: "
-    for place in sorted(result.refresh, key=lambda place: -place.b):
-        height = min(place.b, height - 0.2)
-        say(f"{what}{counted(place.steps, 'step')}", 1, height, (12, 0), REPAIR, "left")
-        what = ""
-
-
-def _stretched(axes: Axes, result: Plane) -> None:
-    """P delta alone, three times."""
-    axes.annotate("", (0, STRETCH), (0, 0), arrowprops={"arrowstyle": "-|>", "color": INK, "linestyle": (0, (2, 2))})
-    axes.annotate(
-        f"{STRETCH:g} Pδ", (0, STRETCH), xytext=(7, -12), textcoords="offset points", weight="bold", path_effects=_HALO
-    )
+    headings = {name: _heading(result, name) for name in result.losses}
+    return plane_figure.draw(result, headings, look)
 
 
 TOPIC = Topic("plane", Plane, measure, 260, (), chapters, figure)

@@ -1,6 +1,7 @@
 """What chapter 6 draws: T4's two parts, the spectrum, what taking directions out undoes, and the plane."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def removed(sizes: Sequence[int], undone: Mapping[str, Sequence[float]]) -> Pict
     """
     with rc_context(STYLE):
         drawn, axes = sheet(height=3.6)
-        for (name, curve), tone in zip(undone.items(), (COLOURS["math"], INK, FAINT), strict=False):
+        for (name, curve), tone in zip(undone.items(), cycle((COLOURS["math"], INK, FAINT)), strict=False):
             axes.plot(sizes, curve, "o-", color=tone, linewidth=2, markersize=5)
             label(axes, name, sizes[-1], curve[-1], tone)
         axes.set(xscale="log", xlabel="directions taken out of the update", ylim=(-4, 100))

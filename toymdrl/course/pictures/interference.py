@@ -21,6 +21,8 @@ def stage(steps: Sequence[int], scores: Sequence[Mapping[str, float]]) -> Pictur
         steps: at which they were taken.
         scores: by domain, at each of them.
     """
+    qa, math = (scores[-1][key] - scores[0][key] for key in ("qa", "math"))
+    finding = "QA climbs, Math falls with it" if qa > 0 > math else f"QA moves by {qa:+.1f} points, Math by {math:+.1f}"
     with rc_context(STYLE):
         drawn, axes = sheet(height=3.6)
         for key, tone in COLOURS.items():
@@ -28,7 +30,7 @@ def stage(steps: Sequence[int], scores: Sequence[Mapping[str, float]]) -> Pictur
             axes.plot(steps, curve, "o-", color=tone, linewidth=2, markersize=3.5)
             label(axes, title(key), steps[-1], curve[-1], tone)
         axes.set(ylim=(0, 102), xlabel="steps of QA's stage, after Math's")
-        headline(axes, "QA climbs, Math falls with it", "score on unseen prompts")
+        headline(axes, finding, "score on unseen prompts")
     return drawn
 
 
@@ -39,6 +41,9 @@ def costs(points: Mapping[str, float], length: float) -> Picture:
         points: by the step's name.
         length: of each.
     """
+    least, most = min(points.values()), max(points.values())
+    differ = most > 0 and most > 2 * least
+    finding = "The direction is what costs" if differ else "No direction costs much more than another"
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         drawn, axes = sheet(height=0.42 * len(points) + 1.1)
         names = list(points)[::-1]
@@ -46,7 +51,7 @@ def costs(points: Mapping[str, float], length: float) -> Picture:
         axes.bar_label(bars, [f"{points[name]:.1f}" for name in names], padding=4, color=INK)
         axes.tick_params(axis="y", labelcolor=INK)
         axes.axvline(0, color=FAINT, linewidth=0.8)
-        headline(axes, "The direction is what costs", f"points that Math loses to one step of length {length:.2f}")
+        headline(axes, finding, f"points that Math loses to one step of length {length:.2f}")
     return drawn
 
 
@@ -60,9 +65,18 @@ def matrix(lost: Pairs, gained: Mapping[str, float]) -> Picture:
     keys = list(COLOURS)
     points = np.array([[lost.get((row, column), np.nan) for column in keys] for row in keys])
     shares = 100 * points / np.array([[gained[row]] for row in keys])
+    by_points = dict(zip(keys, np.nanmean(points, axis=1), strict=True))
+    by_share = dict(zip(keys, np.nanmean(shares, axis=1), strict=True))
+    most = max(by_points, key=lambda key: by_points[key])
+    other = max((key for key in keys if key != most), key=lambda key: by_share[key])
+    higher = max(most, other, key=lambda key: by_share[key])
+    near = abs(by_share[other] - by_share[most]) < 4  # per cent of a gain
     panels = (
-        ("Math loses most points", "that a row loses to a column"),
-        ("Of its gain, Code as much", "% of what a row's own stage had won"),
+        (f"{title(most)} loses most points", "that a row loses to a column"),
+        (
+            f"Of its gain, {title(other)} as much" if near else f"Of its gain, {title(higher)} most",
+            "% of what a row's own stage had won",
+        ),
     )
     with rc_context({**STYLE, "axes.grid": False}):
         drawn = Picture(figsize=(7.6, 4.0))
@@ -93,8 +107,14 @@ def blind(arms: Mapping[str, Sequence[float]]) -> Picture:
     """Points that Math loses to each kind of step: a dot a seed, the mean and its 95 % interval.
 
     Args:
-        arms: one number a seed, by what was done.
+        arms: one number a seed, by what was done: first the true stages, second the placebo of the same length.
     """
+    true, placebo = (float(np.mean(each)) for each in list(arms.values())[:2])
+    finding = (
+        "Rewards that say nothing harm as much"
+        if 0.8 * true < placebo < 1.25 * true
+        else f"Rewards that say nothing cost {placebo:.1f} points, true ones {true:.1f}"
+    )
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         drawn, axes = sheet(height=0.55 * len(arms) + 1.2)
         axes.axvline(0, color=FAINT, linewidth=0.8)
@@ -113,5 +133,5 @@ def blind(arms: Mapping[str, Sequence[float]]) -> Picture:
             )
         axes.set_yticks(places, list(arms), color=INK)
         axes.set(ylim=(-0.5, len(arms) - 0.3))
-        headline(axes, "Rewards that say nothing harm as much", f"points that Math loses, {len(each)} seeds")
+        headline(axes, finding, f"points that Math loses, {len(each)} seeds")
     return drawn

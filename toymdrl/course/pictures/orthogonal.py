@@ -28,12 +28,19 @@ def walk(
         axes.axvline(0, color=FAINT, linewidth=0.8)
         axes.plot(shares, lost, "o-", color=COLOURS["math"], linewidth=2, markersize=4)
         label(axes, "measured", shares[-1], lost[-1], COLOURS["math"])
-        finding = "Uphill both ways: QA's and CW's update, and its opposite"
+        uphill = min(lost[0], lost[-1]) > 0
+        finding = f"{'Uphill' if uphill else 'Not uphill'} both ways: QA's and CW's update, and its opposite"
         if first is not None and second is not None:
             parabola = [share * first + share**2 * second for share in shares]
             axes.plot(shares, parabola, color=INK, linewidth=1.4)
             label(axes, "from one point", shares[-1], parabola[-1], INK)
-            finding = "One gradient and one Hessian at 0 know the bowl, and not its rim"
+            off = np.abs(np.subtract(parabola, lost))
+            bowl, much = np.abs(shares) <= 0.5, 0.1 * max(lost)
+            finding = (
+                "One gradient and one Hessian at 0 know the bowl, and not its rim"
+                if off[bowl].max(initial=0) < much < off.max()
+                else f"One gradient and one Hessian at 0 are off by up to {off.max():.1f} points"
+            )
         axes.set(xlabel="share of the update added to Math's parameters", xticks=[-1, -0.5, 0, 0.5, 1, 1.5])
         headline(axes, finding, "points that Math loses")
     return drawn
@@ -52,6 +59,13 @@ def valley(matrix: np.ndarray, theta: np.ndarray, delta: np.ndarray) -> Picture:
     loss = (matrix[0, 0] * x**2 + 2 * matrix[0, 1] * x * y + matrix[1, 1] * y**2) / 2
     slope = matrix @ theta
     downhill = -slope / np.linalg.norm(slope)
+    across = abs(downhill @ delta) < 0.01 * np.linalg.norm(delta)
+    rise = slope @ delta + delta @ matrix @ delta / 2
+    finding = (
+        "Orthogonal to A's gradient, and uphill"
+        if across and rise > 0
+        else f"{'Orthogonal' if across else 'Not orthogonal'} to A's gradient; A's loss changes by {rise:+.2g}"
+    )
     with rc_context({**STYLE, "axes.grid": False}):
         drawn, axes = sheet(height=3.8, width=5.2)
         levels = np.geomspace(0.01, 1, 9) * np.abs(loss).max()
@@ -60,7 +74,7 @@ def valley(matrix: np.ndarray, theta: np.ndarray, delta: np.ndarray) -> Picture:
             _arrow(axes, theta, theta + vector, tone)
             axes.annotate(name, theta + vector, color=tone, xytext=(0, 7), textcoords="offset points", ha="center")
         axes.set(aspect="equal", xlabel="first parameter", ylabel="second parameter")
-        headline(axes, "Orthogonal to A's gradient, and uphill", "contours of A's loss")
+        headline(axes, finding, "contours of A's loss")
     return drawn
 
 
@@ -73,6 +87,8 @@ def sections(along: np.ndarray, downhill: np.ndarray, lost: np.ndarray, length: 
         lost: points that Math loses there, (rows, columns).
         length: of the update.
     """
+    end = lost[np.abs(downhill).argmin(), np.abs(along - length).argmin()]  # the lattice's point next to the update's
+    finding = "A long climb that the steep direction does not see" if end > 1 else "No climb along the update"
     with rc_context({**STYLE, "axes.grid": False}):
         drawn, axes = sheet(height=3.8)
         levels = [-1, 0, 1, 2, 5, 10, 20, 30, 40]
@@ -88,9 +104,7 @@ def sections(along: np.ndarray, downhill: np.ndarray, lost: np.ndarray, length: 
             "after QA and CW", (length, 0), xytext=(0, -14), textcoords="offset points", color=BOUND, bbox=clear
         )
         axes.set(xlabel="distance along QA's and CW's update", ylabel="distance downhill for Math")
-        headline(
-            axes, "A long climb that the steep direction does not see", "points that Math loses, exact on 128 prompts"
-        )
+        headline(axes, finding, "points that Math loses, exact on 128 prompts")
     return drawn
 
 
@@ -104,6 +118,13 @@ def orders(pairs: Mapping[tuple[str, str], tuple[float, float, float]]) -> Pictu
     Args:
         pairs: first order, second order and damage in points, by the domain harmed and the last stage since.
     """
+    helped = all(first < 0.5 for first, _, _ in pairs.values())  # points: less than that harms nobody
+    larger = [pair for pair, (first, second, _) in pairs.items() if second > abs(first)]
+    finding = (
+        "To first order nearly all of it helped; the harm is second order"
+        if helped and len(larger) == len(pairs)
+        else f"The second order is the larger harm in {len(larger)} of {len(pairs)} pairs"
+    )
     with rc_context({**STYLE, "axes.grid.axis": "x"}):
         drawn, axes = sheet(height=0.55 * len(pairs) + 1.1)
         axes.axvline(0, color=FAINT, linewidth=0.8)
@@ -120,11 +141,7 @@ def orders(pairs: Mapping[tuple[str, str], tuple[float, float, float]]) -> Pictu
         label(axes, "the damage", actual, place, INK)
         axes.set_xlim(left=axes.get_xlim()[0] - 1)
         axes.set_yticks(range(len(pairs)), names, color=INK)
-        headline(
-            axes,
-            "To first order nearly all of it helped; the harm is second order",
-            "points that a domain has lost since its own stage",
-        )
+        headline(axes, finding, "points that a domain has lost since its own stage")
     return drawn
 
 
@@ -135,10 +152,24 @@ def local_theory(claims: Sequence[Mapping[str, float]], chance: float) -> Pictur
         claims: a row a seed.
         chance: cosine of two random vectors.
     """
+    largest, rank = (float(np.mean([row[key] for row in claims])) for key in ("largest_cosine", "rank"))
+    short = interval([row["ratio"] for row in claims]).high < 1
     panels: tuple[tuple[str, str, dict[str, str]], ...] = (
-        ("Nearly orthogonal", "size of gradients' cosines", {"mean": "mean_cosine", "largest": "largest_cosine"}),
-        ("Both orders rank it", "rank correlation", {"first order": "rank_first", "both orders": "rank"}),
-        ("… and fall short", "predicted / actual damage", {"median": "ratio"}),
+        (
+            "Nearly orthogonal" if largest < 0.2 else "Not all orthogonal",
+            "size of gradients' cosines",
+            {"mean": "mean_cosine", "largest": "largest_cosine"},
+        ),
+        (
+            "Both orders rank it" if rank > 0.5 else "Both orders hardly rank it",
+            "rank correlation",
+            {"first order": "rank_first", "both orders": "rank"},
+        ),
+        (
+            "… and fall short" if short else "… and need not fall short",
+            "predicted / actual damage",
+            {"median": "ratio"},
+        ),
     )
     with rc_context(STYLE):
         drawn = Picture(figsize=(7.6, 3.4))

@@ -53,10 +53,16 @@ def undone(sizes: Sequence[int], shares: Mapping[str, Sequence[Sequence[float]]]
         axes.set(xscale="log", xlabel="directions")
         axes.set_xticks(sizes, [str(size) for size in sizes])
         axes.minorticks_off()
-        pairs = zip(sizes, shares["sharpest"], shares["shrinking"], strict=True)
-        ahead = [size for size, top, shrunk in pairs if np.mean(top) > np.mean(shrunk)]
+        # From the largest size down, as long as the sharpest directions are ahead.
+        first = None
+        for size, top, shrunk in reversed(list(zip(sizes, shares["sharpest"], shares["shrinking"], strict=True))):
+            if np.mean(top) <= np.mean(shrunk):
+                break
+            first = size
         finding = (
-            f"The sharpest directions do more than shrinking from {ahead[0]} on" if ahead else "Shrinking does more"
+            f"The sharpest directions do more than shrinking from {first} on"
+            if first is not None
+            else f"With {sizes[-1]} directions, shrinking does at least as much"
         )
         headline(axes, finding, "% of A's damage undone, unseen points")
     return drawn

@@ -25,6 +25,7 @@ def contraction(curvature: ArrayLike, left: ArrayLike) -> Picture:
     steps = np.arange(len(shares))
     damage = (shares**2 * curved).sum(axis=1) / curved.sum()
     distance = (shares**2).mean(axis=1)
+    in_order = bool((np.diff(np.abs(shares[1])) >= 0).all())
     with rc_context(STYLE):
         drawn = Picture(figsize=(8.4, 3.2))
         one, two = drawn.subplots(1, 2, gridspec_kw={"wspace": 0.42})
@@ -32,7 +33,8 @@ def contraction(curvature: ArrayLike, left: ArrayLike) -> Picture:
             one.plot(steps, shares[:, index], color=BLUES(index / shares.shape[1]), linewidth=1.8)
         label(one, f"h = {curved[-1]:g}", steps[-1], shares[-1, -1], FAINT)
         label(one, f"h = {curved[0]:g}", steps[-1], shares[-1, 0], COLOURS["math"])
-        headline(one, "Sharp directions heal first", "share of the error left")
+        finding = "Sharp directions heal first" if in_order else "Sharp directions do not heal first"
+        headline(one, finding, "share of the error left")
         two.plot(steps, damage, color=COLOURS["math"], linewidth=2)
         two.plot(steps, distance, color=INK, linewidth=2)
         two.annotate("damage", (5, damage[5]), xytext=(0, 6), textcoords="offset points", color=COLOURS["math"])
@@ -71,15 +73,21 @@ def repair(
         lost = own - scores[0]["math"]
         left.axhline(lost, color=COLOURS["math"], linestyle="--", linewidth=1)
         left.text(steps[-1], lost - 0.3, "all that Math had lost", ha="right", va="top", color=INK)
-        first = gained["math"][1] / gained["math"][-1]
-        headline(left, f"The first step wins {100 * first:.0f} % of it all", "points gained since the end of training")
+        first, whole = gained["math"][1], gained["math"][-1]
+        wins = "The first step wins" if steps[1] == 1 else f"The first {steps[1]} steps win"
+        finding = f"{wins} {100 * first / whole:.0f} % of it all" if whole > 0 else "Math gains nothing"
+        headline(left, finding, "points gained since the end of training")
         a, b = zip(*way, strict=True)
         right.plot(range(len(way)), a, color=INK, linewidth=2)
         right.plot(range(len(way)), b, color=CONTRAST[0], linewidth=2)
         label(right, "a", len(way) - 1, a[-1], INK)
         label(right, "b", len(way) - 1, b[-1], PAPER_INK)
         right.axhline(0, color=FAINT, linewidth=0.8)
-        headline(right, "Down, and then astray", "a and b of the refreshed policy")
+        heights = np.abs(b)
+        lowest = int(heights.argmin())
+        astray = heights[lowest] < 0.5 and heights[lowest:].max() > heights[lowest] + 0.1
+        finding = "Down, and then astray" if astray else f"b is nearest to 0 at step {lowest}: {b[lowest]:.2f}"
+        headline(right, finding, "a and b of the refreshed policy")
         for axes in (left, right):
             axes.axvline(3, color=FAINT, linestyle=":", linewidth=1)
             axes.set(xlabel="Re-Math step (dotted: the paper's three)")

@@ -69,18 +69,23 @@ def error_valley(steps: Sequence[float], errors: Sequence[float]) -> Picture:
         steps: h, rising.
         errors: relative errors of H v, one for each.
     """
-    best = min(errors)
+    best, last = min(errors), len(steps) - 1
     low = list(errors).index(best)
-    left, right = steps[:low], steps[low + 1 :]
+    far = min(low + 2, last)  # past the bottom, where rounding still counts
     near: dict[str, Any] = {"textcoords": "offset points", "va": "center"}
     with rc_context({**STYLE, "axes.grid.axis": "both"}):
         drawn, axes = sheet(height=3.4)
-        axes.plot(left, [errors[0] * steps[0] / h for h in left], ":", color=THINKS)
-        axes.plot(right, [errors[low + 2] * (h / steps[low + 2]) ** 2 for h in right], ":", color=LOOKS)
+        if low > 0:
+            left = steps[:low]
+            axes.plot(left, [errors[0] * steps[0] / h for h in left], ":", color=THINKS)
+            axes.annotate("rounding, as 1 / h", (steps[1], errors[1]), xytext=(12, 8), color=THINKS, **near)
+        if low < last:
+            right = steps[low + 1 :]
+            axes.plot(right, [errors[far] * (h / steps[far]) ** 2 for h in right], ":", color=LOOKS)
+            axes.annotate("truncation, as h²", (steps[-2], errors[-2]), xytext=(14, -6), color=LOOKS, **near)
         axes.plot(steps, errors, "o-", color=INK, linewidth=1.8)
-        axes.annotate("rounding, as 1 / h", (steps[1], errors[1]), xytext=(12, 8), color=THINKS, **near)
-        axes.annotate("truncation, as h²", (steps[-2], errors[-2]), xytext=(14, -6), color=LOOKS, **near)
         axes.set(xscale="log", yscale="log", xlabel="h")
-        finding = f"Too large or too small an h: at its best the difference is off by {100 * best:.1g} %"
+        bottom = f"at its best the difference is off by {100 * best:.1g} %"
+        finding = f"Too large or too small an h: {bottom}" if 0 < low < last else f"The best h is an end: {bottom}"
         headline(axes, finding, "relative error of a difference of gradients against the double derivative, float32")
     return drawn
