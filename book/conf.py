@@ -107,7 +107,7 @@ def _run_line(_: Sphinx, name: str, source: list[str]) -> None:
     start = f"`.venv/bin/jupyter lab book/notebooks/{name}.ipynb` in your clone ([set it up](index.md#run-it-yourself))"
     notebook = f'<a href="_sources/{name}.ipynb" download>download the notebook</a>'
     run = f"Run this chapter: {start}, or {notebook}."
-    source[0] = re.sub(r"^(\*\d+ minutes .*\*)$", rf"\1\n\n{{.run}}\n{run}", source[0], count=1, flags=re.M)
+    source[0] = re.sub(r"^(\*\d+ minutes\b.*\*)$", rf"\1\n\n{{.run}}\n{run}", source[0], count=1, flags=re.M)
 
 
 def _offer_notebook(_: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:

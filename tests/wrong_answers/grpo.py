@@ -55,6 +55,21 @@ WRONG = {
     "3.4": [
         (
             "def clipped_loss(logprobs, old, mask, advantages, clip):\n"
+            "    ratio = ((logprobs - old) * mask).sum(dim=-1).exp()\n"
+            "    gain = torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)\n"
+            "    return -gain.mean()",
+            "one ratio for every token",
+        ),
+        (
+            "def clipped_loss(logprobs, old, mask, advantages, clip):\n"
+            "    ratio = logprobs - old\n"
+            "    a = advantages.unsqueeze(-1)\n"
+            "    gain = torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a)\n"
+            "    return -(gain * mask).sum(dim=-1).mean()",
+            "exp(logprobs - old)",
+        ),
+        (
+            "def clipped_loss(logprobs, old, mask, advantages, clip):\n"
             "    ratio = (logprobs - old).exp().clamp(1 - clip, 1 + clip)\n"
             "    return -(ratio * advantages.unsqueeze(-1) * mask).sum(-1).mean()",
             "MORE probable",

@@ -28,6 +28,18 @@ WRONG = {
         (
             "def recovery(product, delta, chosen):\n"
             "    m = delta * chosen\n"
+            "    return -float(m @ product(m)) / 2, float(m @ product(delta))",
+            "the other way round",
+        ),
+        (
+            "def recovery(product, delta, chosen):\n"
+            "    m = delta * chosen\n"
+            "    return float(m @ product(delta)) / 2, -float(m @ product(m)) / 2",
+            "no half in the first",
+        ),
+        (
+            "def recovery(product, delta, chosen):\n"
+            "    m = delta * chosen\n"
             "    return m @ product(delta - m), m @ product(m) / 2",
             "with the rest of delta",
         ),

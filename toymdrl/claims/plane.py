@@ -211,8 +211,12 @@ def _further(found: Plane, place: Place, look: Look) -> str:
 
 def figure(result: Plane, look: Look = MINIATURE) -> Figure:
     """Left: the harmed domain, with the way of the training and of the refresh. Right: the other domains."""
-    headings = {name: _heading(result, name) for name in result.losses}
-    return plane_figure.draw(result, headings, look)
+    return plane_figure.draw(result, headings(result), look, Figure)
+
+
+def headings(result: Plane) -> dict[str, str]:
+    """What each domain's panel shows, as a sentence."""
+    return {name: _heading(result, name) for name in result.losses}
 
 
 TOPIC = Topic("plane", Plane, measure, 260, (), chapters, figure)

@@ -1,7 +1,7 @@
 """How the picture of `toymdrl/claims/plane.py` is drawn: contours of every loss, and the ways through the plane."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from matplotlib import patheffects, rc_context
@@ -17,22 +17,24 @@ from toymdrl.analysis.plane import STRETCH, Plane
 from toymdrl.style import INK, REPAIR, STYLE, Look
 from toymdrl.words import counted
 
+Sheet = TypeVar("Sheet", bound=Figure)
 _HALO = [patheffects.withStroke(linewidth=3.2, foreground="white")]
 
 
-def draw(result: Plane, headings: Mapping[str, str], look: Look) -> Figure:
+def draw(result: Plane, headings: Mapping[str, str], look: Look, kind: type[Sheet]) -> Sheet:
     """Left: the harmed domain, with the way of the training and of the refresh. Right: the other domains.
 
     Args:
         result: the plane.
         headings: what each domain's panel shows, as a sentence.
         look: of its losses.
+        kind: of figure; the course has its own.
     """
     others, share = result.others, result.share_inside
     columns = 1 if len(others) <= 3 else 2
     rows = -(-len(others) // columns)
     with rc_context({**STYLE, "axes.grid": False}):
-        drawn = Figure(figsize=(11, 6.6))
+        drawn = kind(figsize=(11, 6.6))
         grid = drawn.add_gridspec(
             rows, 1 + columns, width_ratios=(1.75, *[1 / columns] * columns), hspace=0.36, wspace=0.12
         )

@@ -18,7 +18,10 @@ Kind = Literal["right", "wrong", "blank", "crashed"]
 SLIPS = (
     (r"NoneType", "is a `return` missing?"),
     (r"values to unpack", "return as many values as the exercise asks for, in its order"),
-    (r"size of tensor|could not be broadcast", "was a dimension lost where you summed or averaged? Try keepdim=True"),
+    (
+        r"size of tensor|could not be broadcast",
+        "is a dimension missing? keepdim=True where you summed or averaged, else unsqueeze(-1)",
+    ),
     (r"only one element|only length-1|[Tt]ruth value|Boolean value", "one number is expected where there are several"),
     (r"is not defined", "run the cells above it first, or import it"),
     (r"positional argument", "compare your `def` line with the exercise's: names and order of the inputs stay"),

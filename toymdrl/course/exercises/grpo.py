@@ -81,6 +81,10 @@ def _length(answer: Callable[[int], float]) -> None:
     assert abs(answer(64) - 63 / 64) < 1e-9, "large groups lose little"
 
 
+ONE = torch.ones(1, 1)
+"""The advantage of a single answer."""
+
+
 def clipped_loss(logprobs: Tensor, old: Tensor, mask: Tensor, advantages: Tensor, clip: float) -> Tensor:
     """The pessimistic, clipped loss from logprobs, old and mask
     (prompts, group, length) and advantages (prompts, group)."""
@@ -99,6 +103,11 @@ def _clipped_loss(answer: Callable[..., Tensor]) -> None:
         loss = _kept(answer, logprob, torch.tensor([[[-1.0]]]), torch.ones(1, 1, 1), torch.tensor([[sign]]), 0.2)
         return float(torch.autograd.grad(loss, logprob)[0].sum())
 
+    unmoved = _kept(answer, torch.full((1, 1, 1), -1.0), torch.full((1, 1, 1), -1.0), torch.ones(1, 1, 1), ONE, 0.2)
+    assert abs(unmoved.item() + 1) < 1e-5, (
+        "where nothing has moved every ratio is 1, and one answer of advantage 1 has the loss -1; the ratio is "
+        "exp(logprobs - old)"
+    )
     assert abs(slope(0.0, 1.0) + 1) < 1e-5, "where nothing has moved, the gradient is the policy gradient's: -advantage"
     assert slope(0.5, -1.0) > 1, (
         "a bad answer that has become MORE probable must still be pushed down: the smaller of the clipped and the "
@@ -112,6 +121,9 @@ def _clipped_loss(answer: Callable[..., Tensor]) -> None:
     got = _kept(answer, now, old, mask, signal, 0.2).item()
     true = float(clipped_loss(now, old, mask, signal, 0.2))
     assert abs(got - float(clipped_loss(now, old, torch.ones_like(mask), signal, 0.2))) > 1e-6, "mask the padding"
+    whole = ((now - old) * mask).sum(dim=-1).exp()
+    by_answer = -float(torch.minimum(whole * signal, whole.clamp(0.8, 1.2) * signal).mean())
+    assert abs(got - by_answer) > 1e-5, "one ratio for every token, not one for the whole answer"
     assert abs(got - true) < 1e-5, f"expected {true:.4f} here, got {got:.4f}: sum over tokens, mean over answers"
 
 

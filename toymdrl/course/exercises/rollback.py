@@ -56,6 +56,8 @@ def _recovery(answer: Callable[..., tuple[float, float]]) -> None:
         assert abs(got[0] - float(m @ hessian @ rest)) > 1e-6, (
             "that is m·Hn, with the rest of delta; the first term has the whole delta"
         )
+        assert abs(2 * got[0] - linear) > 1e-6, "no half in the first term, m·H delta"
+        assert abs(got[0] - bent) > 1e-6, "the other way round: m·H delta first, then -m·Hm/2"
         assert abs(got[0] - linear) < 1e-6, f"m·H delta is {linear:.3f} here, not {got[0]:.3f}; m is delta on the set"
         assert abs(got[1] + bent) > 1e-6, "the second term is -m·Hm/2: mind the sign"
         assert abs(got[1] - 2 * bent) > 1e-6, "mind the factor 1/2"

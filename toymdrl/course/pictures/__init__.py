@@ -12,7 +12,7 @@ from toymdrl.course.pictures.own_claim import arms, fairness, undone
 from toymdrl.course.pictures.refresh import contraction, repair
 from toymdrl.course.pictures.rollback import put_back
 from toymdrl.course.pictures.silent_bug import alone, final, rewards
-from toymdrl.course.pictures.story import forgetting, repairs
+from toymdrl.course.pictures.story import forgetting, repairs, riddle
 from toymdrl.course.pictures.transformer import anatomy, error_valley
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "repair",
     "repairs",
     "rewards",
+    "riddle",
     "rivals_plane",
     "sections",
     "shared_tokens",

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 
 from matplotlib import rc_context
 
+from toymdrl.analysis.plane import Plane
+from toymdrl.claims.plane import headings
+from toymdrl.claims.plane_figure import draw
 from toymdrl.course.pictures.base import Picture, headline, label, sheet
 from toymdrl.domains import title
-from toymdrl.style import COLOURS, FAINT, INK, STYLE
+from toymdrl.style import COLOURS, FAINT, INK, MINIATURE, STYLE
 
 
 def forgetting(path: Mapping[str, Mapping[str, float]], first: str = "math") -> Picture:
@@ -68,3 +71,8 @@ def repairs(won: Mapping[str, float], control: Mapping[str, float], domain: str 
         axes.set_ylim(-0.5, len(won) - 0.3)
         headline(axes, finding, f"points of {title(domain)} won back; the line: the whole update shrunk as far")
     return drawn
+
+
+def riddle(plane: Plane) -> Picture:
+    """Every domain's score in the plane of the update's two parts, with the way of the training and of the refresh."""
+    return draw(plane, headings(plane), MINIATURE, Picture)
