@@ -12,7 +12,6 @@ import pytest
 from toymdrl.course import grading
 from toymdrl.course.__main__ import main
 from toymdrl.course.exercises import EXERCISES, exercise
-from toymdrl.course.recorder import GIVEN_UP
 from toymdrl.sourcecode import PACKAGE
 
 SETUP = "import os\nimport sys\nimport torch\nfrom toymdrl.course import check"
@@ -90,7 +89,7 @@ def test_an_answer_that_does_not_end_is_given_up_and_tried_again_the_next_time(
     write(tmp_path / "03.ipynb", ("3.1", endless), ("3.3", "def length(group):\n    return 1 - 1 / group"))
     found = {each.exercise: each for each in grading.graded(tmp_path / "03.ipynb", tmp_path).grades}
     assert found["3.1"].verdict == "crashed"
-    assert found["3.1"].advice == GIVEN_UP
+    assert found["3.1"].advice == grading.GIVEN_UP
     assert found["3.3"].verdict == "right"
     monkeypatch.setattr(grading, "grade", lambda notebook: [])
     assert grading.graded(tmp_path / "03.ipynb", tmp_path).grades == ()
@@ -120,6 +119,14 @@ def test_what_is_graded_is_what_the_student_checked(tmp_path: Path) -> None:
     verdicts = {number: each.verdict for number, each in found.items()}
     assert verdicts == {"3.1": "right", "3.2": "right", "3.3": "wrong", "3.4": "crashed"}
     assert grading.WITHOUT in found["3.4"].advice
+
+
+def test_what_is_no_python_says_so_and_costs_no_training(tmp_path: Path) -> None:
+    write(tmp_path / "03.ipynb", ("3.3", "def length(group)\n    return 1"))
+    found = {each.exercise: each for each in grading.grade(tmp_path / "03.ipynb")}
+    assert "SyntaxError" in found["3.3"].advice
+    assert "def length(group)" in found["3.3"].advice
+    assert not grading._lacks_a_name(found["3.3"])
 
 
 def test_whatever_decides_a_verdict_decides_whether_a_grade_is_kept() -> None:

@@ -6,6 +6,7 @@ the student has added, not the course's training and figures. If a name is missi
 own grade by accident.
 """
 
+import ast
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from toymdrl.course.exercises import EXERCISES, exercise
-from toymdrl.course.recorder import GIVEN_UP, Grade, grades_in
+from toymdrl.course.recorder import DIED, Grade, add, grades_in
 from toymdrl.files import CorruptFile
 from toymdrl.kept import load_record, save_record
 from toymdrl.settings import ConfigError
@@ -24,6 +25,7 @@ from toymdrl.sourcecode import source_digest
 
 SECONDS = 120
 """That an answer may take; the course's own cells have ten times as long."""
+GIVEN_UP = "no end in time"
 KEPT = ".toymdrl-grades"
 """The folder, beside the students', that keeps what has been graded."""
 SOURCES = ("course", "course/exercises")
@@ -118,6 +120,8 @@ class _Cell:
     """Whether it came with the course."""
     demonstrates: bool
     """Whether it is one of the course's cells that no answer needs."""
+    fault: str
+    """Why it is no Python; empty if it is."""
 
 
 def _cells(notebook: Path) -> Iterator[_Cell]:
@@ -131,7 +135,19 @@ def _cells(notebook: Path) -> Iterator[_Cell]:
         checks = tuple(number for number in _CHECK.findall(code) if number in known)
         answers = bool(checks) or "exercise" in tags
         came = not answers and _COURSES_OWN.fullmatch(cell.get("id", "")) is not None
-        yield _Cell(code, checks, ours=came, demonstrates=came and "setup" not in tags)
+        yield _Cell(code, checks, ours=came, demonstrates=came and "setup" not in tags, fault=_fault(code))
+
+
+def _fault(code: str) -> str:
+    """What is wrong with a cell's syntax; Jupyter's own, such as `%matplotlib inline`, is none."""
+    # Only those who grade need it.
+    from IPython.core.inputtransformer2 import TransformerManager  # noqa: PLC0415
+
+    try:
+        ast.parse(TransformerManager().transform_cell(code))
+    except SyntaxError as error:
+        return f"SyntaxError: {error.msg}, at `{(error.text or '').strip()}`"
+    return ""
 
 
 def _run(cells: Sequence[_Cell], folder: Path) -> dict[str, Grade]:
@@ -148,9 +164,13 @@ def _run(cells: Sequence[_Cell], folder: Path) -> dict[str, Grade]:
         while (fatal := _once(left, folder, file)) is not None:
             del left[fatal]
         found = grades_in(file)
-    for number in (number for cell in cells for number in cell.checks):
-        # A check that was never reached, most often because the name that it is given does not exist.
-        found.setdefault(number, Grade(number, "crashed", f"{WITHOUT} {exercise(number).name}"))
+    fault = ""
+    for cell in cells:
+        fault = cell.fault or fault
+        for number in cell.checks:
+            # A check that was never reached, most often because the name that it is given does not exist.
+            found.setdefault(number, Grade(number, "crashed", fault or f"{WITHOUT} {exercise(number).name}"))
+            fault = ""
     return found
 
 
@@ -189,7 +209,13 @@ def _once(cells: Sequence[_Cell], folder: Path, file: Path) -> int | None:
     )
     try:
         client.execute()
-    except (CellTimeoutError, DeadKernelError):
+    except CellTimeoutError:
+        # The answer that was running has left the line that fears the worst.
+        for grade in grades_in(file).values():
+            if grade.advice == DIED:
+                add(str(file), Grade(grade.exercise, "crashed", GIVEN_UP))
+        return running - 1
+    except DeadKernelError:
         return running - 1
     except RuntimeError as error:
         raise ConfigError(f"no kernel: {error}; give the same command again, with fewer --workers") from error

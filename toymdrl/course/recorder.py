@@ -11,7 +11,7 @@ from toymdrl import course
 from toymdrl.course.exercises import exercise
 from toymdrl.course.verdict import Kind, judge
 
-GIVEN_UP = "the kernel died, or the answer did not end in time"
+DIED = "the answer ended the kernel, or took all memory"
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,18 @@ def install(file: str) -> None:
         """As the course's own, but wrong answers raise nothing: the next exercise may stand in the same cell."""
         this = exercise(number)
         # First the worst: this line stays if the kernel dies in the answer.
-        _add(file, Grade(number, "crashed", GIVEN_UP))
+        add(file, Grade(number, "crashed", DIED))
         # An answer that prints without end must not fill the teacher's memory.
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
             verdict = judge(this, answer)
-        _add(file, Grade(number, verdict.kind, verdict.advice))
+        add(file, Grade(number, verdict.kind, verdict.advice))
         return verdict.answer
 
     setattr(course, "check", check)  # noqa: B010  (to a type checker it is another function)
 
 
-def _add(file: str, grade: Grade) -> None:
+def add(file: str, grade: Grade) -> None:
+    """A line to the file of grades."""
     with open(file, "a", encoding="utf-8") as lines:
         lines.write(json.dumps(asdict(grade)) + "\n")
 
