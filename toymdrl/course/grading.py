@@ -204,6 +204,7 @@ def _once(cells: Sequence[_Cell], folder: Path, file: Path) -> int | None:
         allow_errors=True,
         kernel_name="python3",
         shutdown_kernel="immediate",
+        extra_arguments=["--log-level=ERROR"],
         on_cell_start=note,
         resources={"metadata": {"path": str(folder)}},
     )
