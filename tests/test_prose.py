@@ -259,7 +259,7 @@ def test_the_sweep_walks_the_line_and_leaves_the_model_at_its_end(dtype: torch.d
         weights = [each for each in model.state_dict().values() if each.is_floating_point()]
         return {value for each in weights for value in each.float().flatten().tolist()}
 
-    assert names["sweep"](module, before, after, score) == {1: {4.0}, 0.75: {3.5}, 0.5: {3.0}, -1: {0.0}}
+    assert names["sweep"](module, before, after, score) == {0: {2.0}, 1: {4.0}, 0.75: {3.5}, 0.5: {3.0}, -1: {0.0}}
     assert all(torch.equal(each, after[key]) for key, each in module.state_dict().items())
 
 
