@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 import torch
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toymdrl.analysis.conflict import project
@@ -196,12 +197,31 @@ ARMS = {
 START = "before"
 """Where all arms begin: measured like an arm, and no arm."""
 LABELS = {
-    "joint": ((-7, 2), "right"),
-    "pcgrad": ((-7, -9), "right"),
-    "refresh": ((6, -8), "left"),
-    "experts merged": ((-7, -4), "right"),
+    "sequence": ("sequence, unrepaired", (7, -3), "left"),
+    "kl 0.3": ("KL weight 0.3", (7, 3), "left"),
+    "kl 1": ("KL weight 1", (7, 3), "left"),
+    "ewc 30": ("EWC, weight 30", (-7, -10), "right"),
+    "ewc 300": ("EWC 300", (-4, 6), "left"),
+    "ewc 3000": ("EWC 3000", (4, 6), "right"),
+    "protected": ("kept out of Math's directions", (7, -6), "left"),
+    "replay": ("replay: 4 of 32 prompts", (7, 3), "left"),
+    "joint": ("joint", (-7, 2), "right"),
+    "pcgrad": ("joint, PCGrad", (-7, -9), "right"),
+    "joint from the start": ("joint from the start", (7, -3), "left"),
+    "experts averaged": ("experts' updates, mean", (7, -10), "left"),
+    "experts merged": ("experts' updates, half the sum", (-7, -4), "right"),
+    "refresh": ("refresh", (7, -8), "left"),
+    "refresh within": ("refresh, within the same steps", (7, 2), "left"),
+    "rollback": ("rollback", (7, 2), "left"),
+    "rollback, refresh": ("rollback, then refresh", (7, 2), "left"),
 }
-"""Where in the figure a name would lie on another: its offset in points and side."""
+"""An arm's name in the figure, its offset in points and its side."""
+JOINT = ("joint", "pcgrad", "joint from the start")
+"""The arms that train on Math and the later domains in every step."""
+ROOM = 1.42
+"""The width of the figure, as a multiple of the largest gain: names stand to the right of it."""
+FREE, KEPT = 1.0, -0.5
+"""Points of QA and CW that an arm may cost, and of Math that it may lose, to be said to cost, or lose, nothing."""
 RULES = [
     Rule(
         "rivals",
@@ -304,6 +324,23 @@ def page(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def _name(axes: Axes, arm: str, place: tuple[float, float], ink: str) -> None:
+    """An arm's name beside its point."""
+    words, offset, side = LABELS[arm]
+    axes.annotate(words, place, textcoords="offset points", xytext=offset, ha=side, fontsize=8.5, color=ink)
+
+
+def _finding(mean: Row) -> str:
+    """Who keeps Math although QA and CW pay nothing: the title, as the means have it."""
+    free = [arm for arm in ARMS if mean[f"gained {arm}"] > mean["gained sequence"] - FREE]
+    free = [arm for arm in free if mean[f"kept {arm}"] > mean["kept sequence"] + FREE]
+    whole = [arm for arm in free if mean[f"kept {arm}"] > KEPT]
+    repairs = [arm for arm in free if ARMS[arm].ours and arm not in whole]
+    if repairs and whole and all(arm in JOINT for arm in whole):
+        return "at no cost to QA and CW, repairs win part of Math back; joint training loses none"
+    return f"what keeps most of Math: {LABELS[max(ARMS, key=lambda arm: mean[f'kept {arm}'])][0]}"
+
+
 def figure(rows: Sequence[Row]) -> Figure:
     """Math kept against QA and CW gained, means over seeds; the line is the shrunk update."""
     seeds = numbers(rows)
@@ -320,17 +357,11 @@ def figure(rows: Sequence[Row]) -> Figure:
             place = mean[f"gained {arm}"], mean[f"kept {arm}"]
             ink = BOUND if about.ours else INK
             axes.plot(*place, "o", color=ink, markersize=6)
-            offset, side = LABELS.get(arm, ((6, 3), "left"))
-            axes.annotate(arm, place, textcoords="offset points", xytext=offset, ha=side, fontsize=8.5, color=ink)
-        axes.annotate(
-            "sequence",
-            (mean["gained sequence"], mean["kept sequence"]),
-            textcoords="offset points",
-            xytext=(6, -3),
-            fontsize=8.5,
-        )
+            _name(axes, arm, place, ink)
+        _name(axes, "sequence", (along[0][-1], along[1][-1]), INK)
         axes.axhline(0, color=FAINT, linewidth=0.8)
+        axes.set_xlim(right=ROOM * max(mean[f"gained {arm}"] for arm in ARMS))
         axes.set(xlabel="points that QA and CW gain, mean", ylabel="points that Math gains since its checkpoint")
-        axes.set_title("what is kept of Math against what is learnt of QA and CW")
+        axes.set_title(_finding(mean))
         axes.legend(frameon=False, loc="lower left")
     return drawn

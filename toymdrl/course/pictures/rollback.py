@@ -25,7 +25,7 @@ def put_back(
     """
     with rc_context(STYLE):
         drawn, axes = sheet(height=4)
-        for level, text, below in ((own, "Math's checkpoint", False), (harmed, "after all the damage", True)):
+        for level, text, below in ((own, "Math's checkpoint", False), (harmed, "after QA and CW", True)):
             axes.axhline(level, color=FAINT, linestyle="--", linewidth=1)
             shift = (0, -9 if below else 9)
             axes.annotate(text, (percent[0], level), xytext=shift, textcoords="offset points", color=FAINT, va="center")
