@@ -11,6 +11,9 @@ from toymdrl.domains import title
 from toymdrl.evidence import interval
 from toymdrl.style import BOUND, COLOURS, FAINT, INK, STYLE
 
+CLEAR = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+"""Behind a name that lies on contours."""
+
 
 def walk(
     shares: Sequence[float], lost: Sequence[float], first: float | None = None, second: float | None = None
@@ -72,7 +75,9 @@ def valley(matrix: np.ndarray, theta: np.ndarray, delta: np.ndarray) -> Picture:
         axes.contour(x, y, loss, levels=levels, colors=FAINT, linewidths=0.8)
         for vector, name, tone in ((downhill, "downhill for A", COLOURS["math"]), (delta, "B's step", BOUND)):
             _arrow(axes, theta, theta + vector, tone)
-            axes.annotate(name, theta + vector, color=tone, xytext=(0, 7), textcoords="offset points", ha="center")
+            axes.annotate(
+                name, theta + vector, color=tone, xytext=(0, 7), textcoords="offset points", ha="center", bbox=CLEAR
+            )
         axes.set(aspect="equal", xlabel="first parameter", ylabel="second parameter")
         headline(axes, finding, "contours of A's loss")
     return drawn
@@ -95,13 +100,12 @@ def sections(along: np.ndarray, downhill: np.ndarray, lost: np.ndarray, length: 
         lines = axes.contour(along, downhill, lost, levels=levels, colors=COLOURS["math"], linewidths=1.1)
         axes.clabel(lines, levels=[-1, 2, 5, 10, 20, 30, 40], fontsize=8, fmt="%g")
         axes.plot(0, 0, "o", color=INK, markersize=6)
-        clear = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         axes.annotate(
-            "Math's checkpoint", (0, 0), xytext=(-6, -14), textcoords="offset points", ha="right", color=INK, bbox=clear
+            "Math's checkpoint", (0, 0), xytext=(-6, -14), textcoords="offset points", ha="right", color=INK, bbox=CLEAR
         )
         _arrow(axes, np.zeros(2), np.array([length, 0]), BOUND)
         axes.annotate(
-            "after QA and CW", (length, 0), xytext=(0, -14), textcoords="offset points", color=BOUND, bbox=clear
+            "after QA and CW", (length, 0), xytext=(0, -14), textcoords="offset points", color=BOUND, bbox=CLEAR
         )
         axes.set(xlabel="distance along QA's and CW's update", ylabel="distance downhill for Math")
         headline(axes, finding, "points that Math loses, exact on 128 prompts")
