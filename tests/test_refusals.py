@@ -195,12 +195,14 @@ class _Slope(torch.autograd.Function):
         return slope.roll(1, dims=-1)
 
 
+@pytest.mark.parametrize("coordinates", [4, 4_000_000])
 @both_ways
-def test_a_wrong_second_derivative_shows_in_the_symmetry(keep_graph: bool) -> None:
-    point = nn.ParameterDict({"x": torch.tensor([1.0, -2.0, 0.5, 3.0])})
+def test_a_wrong_second_derivative_shows_in_the_symmetry(keep_graph: bool, coordinates: int) -> None:
+    """However many coordinates there are."""
+    point = nn.ParameterDict({"x": torch.randn(coordinates, generator=torch.Generator().manual_seed(1))})
     hessian = Hessian(point, lambda m: _Crooked.apply(m["x"]), keep_graph=keep_graph)
     with pytest.raises(CurvatureError, match="no symmetric matrix"):
-        hessian @ torch.tensor([1.0, 0.0, 2.0, -1.0])
+        hessian @ torch.randn(coordinates, generator=torch.Generator().manual_seed(2))
 
 
 @both_ways
@@ -223,8 +225,9 @@ def test_another_function_at_each_call_is_refused(keep_graph: bool) -> None:
 @both_ways
 def test_half_precision_is_measured_in_float32(dtypes: tuple[torch.dtype, torch.dtype], keep_graph: bool) -> None:
     """Against the same weights in float64, as closely as half precision computes."""
-    first, last = nn.Linear(6, 8), nn.Linear(8, 3)
-    half = nn.Sequential(first.to(dtypes[0]), nn.Tanh(), last.to(dtypes[1])).eval()
+    half = two_linear()
+    half[0].to(dtypes[0])
+    half[2].to(dtypes[1])
     exact = copy.deepcopy(half).double()
 
     def loss(module: nn.Module) -> Tensor:
