@@ -108,8 +108,10 @@ def test_a_kept_graph_is_refused_after_the_parameters_changed() -> None:
         _ = hessian @ read_parameters(model)
 
 
-def two_linear() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).eval()
+def two_linear() -> nn.Sequential:
+    module = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+    module.eval()
+    return module
 
 
 INPUTS, LABELS = torch.linspace(-1, 1, 96).view(16, 6), torch.arange(16) % 3
