@@ -97,7 +97,7 @@ async function all() {
     found[name] = await faults(url).catch((error) => [`cannot be looked at: ${error}`]);
   const result = document.createElement("script");
   result.type = "application/json";
-  result.id = "faults";
+  result.id = "found";
   result.textContent = JSON.stringify(found).replaceAll("<", "\\u003c");
   document.body.append(result);
 }

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag
 
 from book.chapters import BOOK
@@ -27,7 +28,7 @@ _BROWSER = [
     "--allow-file-access-from-files",
     "--host-resolver-rules=MAP * ~NOTFOUND",
 ]
-_FOUND = re.compile(r'<script type="application/json" id="faults">(.*?)</script>', re.S)
+_FOUND = re.compile(r'<script type="application/json" id="found">(.*?)</script>', re.S)
 _CONSOLE = re.compile(r"CONSOLE.*?\] (?P<text>.*), source: \S*?(?P<page>[^/\s]+) \(\d+\)")
 
 
@@ -62,6 +63,23 @@ def written(file: Path) -> list[str]:
     return faults
 
 
+def opened(body: str, browser: str) -> tuple[Any, str]:
+    """Open a page of its own: what its scripts leave as JSON in the element `found`, and what the browser has logged.
+
+    Raises:
+        RuntimeError: the browser did not come to the end.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "harness.html"
+        page.write_text(f'<meta charset="utf-8"><body>{body}</body>', encoding="utf-8")
+        command = [browser, *_BROWSER, f"--user-data-dir={folder}/profile", page.as_uri()]
+        seen = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=900, check=True)
+    found = _FOUND.search(seen.stdout)
+    if not found:
+        raise RuntimeError(f"the browser did not finish: {seen.stderr[-500:]}")
+    return json.loads(found[1]), seen.stderr
+
+
 def shown(pages: list[Path], browser: str) -> dict[str, list[str]]:
     """Faults of all pages as a browser without a network shows them, which is started once.
 
@@ -73,16 +91,9 @@ def shown(pages: list[Path], browser: str) -> dict[str, list[str]]:
         "PAGES": {file.name: file.resolve().as_uri() for file in pages},
     }
     constants = "".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
-    with tempfile.TemporaryDirectory() as folder:
-        harness = Path(folder) / "harness.html"
-        harness.write_text(f"<body><script>{constants}{script}</script></body>", encoding="utf-8")
-        command = [browser, *_BROWSER, f"--user-data-dir={folder}/profile", harness.as_uri()]
-        seen = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=900, check=True)
-    found = _FOUND.search(seen.stdout)
-    if not found:
-        raise RuntimeError(f"the browser did not finish: {seen.stderr[-500:]}")
-    faults: dict[str, list[str]] = json.loads(found[1])
-    for line in seen.stderr.splitlines():
+    faults: dict[str, list[str]]
+    faults, logged = opened(f"<script>{constants}{script}</script>", browser)
+    for line in logged.splitlines():
         if "CONSOLE" in line and re.search("rror|ailed|efused", line):
             where = _CONSOLE.search(line)
             faults.setdefault(where["page"] if where else "", []).append(

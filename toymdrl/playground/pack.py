@@ -73,12 +73,6 @@ class PackedRun(Payload):
 
 def quantised(matrix: Tensor, bits: int) -> tuple[Tensor, Tensor]:
     """Whole numbers of so many bits and each row's scale: (rows, columns) to (rows, columns) and (rows, 1).
-
-    Example:
-        >>> import torch
-        >>> from toymdrl.playground.pack import quantised
-        >>> quantised(torch.tensor([[0.5, -1.0], [0.0, 0.0]]), 2)[0].tolist()
-        [[0.0, -1.0], [0.0, 0.0]]
     """
     scale = matrix.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = torch.where(scale > 0, scale, 1.0)

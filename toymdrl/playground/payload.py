@@ -15,13 +15,6 @@ Manifest = dict[str, Any]
 
 class Payload:
     """A manifest, whatever else it says, with arrays for which it has entries; read by js/weights.js.
-
-    Example:
-        >>> import numpy as np
-        >>> from toymdrl.playground.payload import Payload
-        >>> payload = Payload()
-        >>> payload.add(np.zeros(3, np.int8)), payload.add(np.ones((2, 1), np.float32))["offset"]
-        ({'type': 'int8', 'shape': [3], 'offset': 0}, 4)
     """
 
     def __init__(self) -> None:

@@ -90,8 +90,8 @@ function expectedRewards(model, domain, from = 0, to = domain.count) {
     }
     const reading = new Reading(model);
     reading.read(layout.tokens, layout.parents);
-    for (const answers of asked)
-      expected.push(answers.reduce((sum, { path, tokens, reward }) => sum + reward * Math.exp(along(reading, path, tokens)), 0));
+    const earned = ({ path, tokens, reward }) => reward * Math.exp(along(reading, path, tokens));
+    for (const answers of asked) expected.push(answers.reduce((sum, answer) => sum + earned(answer), 0));
   }
   return expected;
 }
@@ -149,8 +149,8 @@ function tokenise(questions, text) {
   const like = `as in ${spell(questions, domain.prompt(0))}`;
   tokens.slice(0, domain.promptLength).forEach((token, place) => {
     if (domain.slots[place].includes(token)) return;
-    const wanted = domain.slots[place].map((each) => questions.tokens[each]).join(" ");
-    throw new Error(`token ${place + 1} is ${questions.tokens[token]}; a prompt of ${domain.title} has there ${wanted}, ${like}`);
+    const wanted = domain.slots[place].map((each) => questions.tokens[each]).join(" "), found = questions.tokens[token];
+    throw new Error(`token ${place + 1} is ${found}; a prompt of ${domain.title} has there ${wanted}, ${like}`);
   });
   if (tokens.length !== domain.promptLength)
     throw new Error(`a prompt of ${domain.title} has ${domain.promptLength} tokens, not ${tokens.length}, ${like}`);
