@@ -63,17 +63,21 @@ class PackedRun(Payload):
             self.held[name][parameter] = start + (integers * scale).view_as(weight)
             numbers.append(integers.flatten())
             scales.append(scale.flatten())
-        integers = torch.cat(numbers).to(torch.int32).numpy()
+        every = torch.cat(numbers).to(torch.int32).numpy()
         # High bytes beside high bytes compress better. The first carry the sign.
-        planes = [(integers >> 8).astype(np.int8), (integers & 255).astype(np.uint8)]
-        kept = planes if bits > 8 else [integers.astype(np.int8)]
+        high, low = (every >> 8).astype(np.int8), (every & 255).astype(np.uint8)
+        planes = [high, low] if bits > 8 else [every.astype(np.int8)]
         scale_entry = self.add(torch.cat(scales).to(torch.float32).numpy())
-        return {"name": name, "against": against, "scales": scale_entry, "planes": [self.add(plane) for plane in kept]}
+        return {
+            "name": name,
+            "against": against,
+            "scales": scale_entry,
+            "planes": [self.add(plane) for plane in planes],
+        }
 
 
 def quantised(matrix: Tensor, bits: int) -> tuple[Tensor, Tensor]:
-    """Whole numbers of so many bits and each row's scale: (rows, columns) to (rows, columns) and (rows, 1).
-    """
+    """Whole numbers of so many bits and each row's scale: (rows, columns) to (rows, columns) and (rows, 1)."""
     scale = matrix.abs().amax(dim=1, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = torch.where(scale > 0, scale, 1.0)
     return (matrix / scale).round(), scale

@@ -14,8 +14,7 @@ Manifest = dict[str, Any]
 
 
 class Payload:
-    """A manifest, whatever else it says, with arrays for which it has entries; read by js/weights.js.
-    """
+    """A manifest, whatever else it says, with arrays for which it has entries; read by js/weights.js."""
 
     def __init__(self) -> None:
         self.manifest: Manifest = {}

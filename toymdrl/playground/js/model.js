@@ -42,8 +42,8 @@ function add(y, x, length) {
 // Numbers in place to log-probabilities.
 function logSoftmax(row) {
   let most = -Infinity, total = 0;
-  for (const number of row) most = Math.max(most, number);
-  for (const number of row) total += Math.exp(number - most);
+  for (let i = 0; i < row.length; i++) most = Math.max(most, row[i]);
+  for (let i = 0; i < row.length; i++) total += Math.exp(row[i] - most);
   const shift = most + Math.log(total);
   for (let i = 0; i < row.length; i++) row[i] -= shift;
 }

@@ -4,7 +4,8 @@ const ARRAYS = { int8: Int8Array, uint8: Uint8Array, float32: Float32Array };
 
 // A payload's manifest, and a function from an entry in it to its array: see payload.py.
 async function openPayload(payload) {
-  const packed = Uint8Array.from(atob(payload.data), (letter) => letter.charCodeAt(0));
+  const letters = atob(payload.data), packed = new Uint8Array(letters.length);
+  for (let i = 0; i < packed.length; i++) packed[i] = letters.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = await new Response(stream).arrayBuffer();
   const arrayOf = ({ type, shape, offset }) => new ARRAYS[type](bytes, offset, shape.reduce((a, b) => a * b, 1));
