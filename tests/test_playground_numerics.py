@@ -14,8 +14,9 @@ from torch import Tensor
 
 from book.check_site import opened
 from toymdrl.course.start import LAPTOP, after, warm_start
-from toymdrl.domains import DOMAINS, problems
-from toymdrl.domains.vocab import EOS, TOKENS
+from toymdrl.domains import DOMAINS, Domain, problems
+from toymdrl.domains.programs import Programs
+from toymdrl.domains.vocab import EOS, PAD, TOKENS
 from toymdrl.playground.pack import PackedRun, Weights, quantised
 from toymdrl.playground.payload import whole
 from toymdrl.playground.questions import PackedQuestions, asked
@@ -47,6 +48,20 @@ Point = tuple[str, dict[str, float]]
 """A checkpoint, and how far to go from it along which directions."""
 
 
+class Padded(Programs):
+    """Code whose programs are one token longer, so that all have an end and some are padded."""
+
+    key, title, answer_length, held_out = "padded", "Padded", 3, 64
+
+    def candidates(self, facts: Tensor) -> Tensor:
+        programs = super().candidates(facts)
+        ended = torch.where(programs[..., -1:] == EOS, PAD, EOS)
+        return torch.cat([programs, ended], dim=-1)
+
+
+ASKED: dict[str, Domain] = {**DOMAINS, Padded.key: Padded()}
+
+
 def policy_of(config: ModelConfig, known: Weights) -> Policy:
     policy = Policy(config)
     policy.load_state_dict(dict(known))
@@ -65,33 +80,33 @@ def moved(held: dict[str, dict[str, Tensor]], point: Point) -> dict[str, Tensor]
 @cache
 def objective(key: str) -> ExpectedReward:
     """What a page scores."""
-    return ExpectedReward(asked(DOMAINS[key]))
+    return ExpectedReward(asked(ASKED[key]))
 
 
 def prompts(key: str) -> Tensor:
     """Two that a page does not ask."""
-    return problems(DOMAINS[key], "train").prompts[:2]
+    return problems(ASKED[key], "train").prompts[:2]
 
 
 def answers(key: str) -> list[list[int]]:
     """Of any tokens, at their longest, ended early, and ended at once."""
-    longest = DOMAINS[key].answer_length
+    longest = ASKED[key].answer_length
     drawn = torch.randint(EOS + 1, len(TOKENS), (8, longest), generator=stream("playground", key)).tolist()
     return [*drawn, [drawn[0][0], EOS], [EOS]]
 
 
 @cache
 def questions() -> str:
-    return PackedQuestions().text()
+    return PackedQuestions(ASKED.values()).text()
 
 
 def computed(run: PackedRun, points: list[Point], *, worker: bool = False) -> Any:
     """What the driver answers, in a page or in a worker that the page starts."""
-    by_domain = {key: prompts(key).tolist() for key in DOMAINS}
+    by_domain = {key: prompts(key).tolist() for key in ASKED}
     ask = {
         "points": [{"start": start, "steps": [[b, a] for a, b in steps.items()]} for start, steps in points],
         "prompts": by_domain,
-        "answers": {key: answers(key) for key in DOMAINS},
+        "answers": {key: answers(key) for key in ASKED},
         "typed": list(TYPED),
         "likeliest": LIKELIEST,
     }
@@ -149,7 +164,7 @@ def enumerated(policy: Policy, prompt: Tensor, longest: int, floor: float) -> li
 def hold(found: Any, config: ModelConfig, held: Weights) -> None:
     """One point's answers against torch's, from the same weights."""
     policy = policy_of(config, held)
-    for domain, here in zip(DOMAINS.values(), found, strict=True):
+    for domain, here in zip(ASKED.values(), found, strict=True):
         expected = objective(domain.key)
         with torch.no_grad():
             one_by_one = expected.per_problem(policy)
@@ -172,7 +187,7 @@ def test_the_courses_checkpoints_answer_in_a_browser_as_in_torch() -> None:
     found = computed(run, [(name, {}) for name in policies])
     for (name, policy), here in zip(policies.items(), found["points"], strict=True):
         hold(here, LAPTOP.model, run.held[name])
-        for domain, there in zip(DOMAINS.values(), here, strict=True):
+        for domain, there in zip(ASKED.values(), here, strict=True):
             assert there["score"] == pytest.approx(exact_score(policy, objective(domain.key)), abs=POINTS)
             for prompt, logs in zip(prompts(domain.key), there["logs"], strict=True):
                 wanted = torch.tensor(log_probabilities(policy, prompt, answers(domain.key))).exp()
@@ -193,7 +208,7 @@ def test_a_policy_of_any_size_at_any_point(worker: bool) -> None:
     config = ModelConfig(layers=2, width=15, heads=3, neurons=11, positions=13, vocabulary=len(TOKENS) + 4)
     made = [weights(Policy(config, stream("playground", str(seed)))) for seed in range(4)]
     run = PackedRun(config, dict(zip("abc", made, strict=False)), "b", {"q": made[3], "p": made[0]})
-    points: list[Point] = [("a", {}), ("c", {}), ("b", {"q": 0.5, "p": -0.25})]
+    points: list[Point] = [("b", {"q": 0.5, "p": -0.25}), ("b", {}), ("a", {}), ("c", {})]
     found = computed(run, points, worker=worker)
     for point, here in zip(points, found["points"], strict=True):
         hold(here, config, moved(run.held, point))
@@ -224,7 +239,7 @@ def test_the_same_run_is_the_same_text() -> None:
     config = ModelConfig(layers=1, width=8, heads=1, neurons=8)
     made = {"a": weights(Policy(config, stream("playground")))}
     assert PackedRun(config, made, "a").text() == PackedRun(config, made, "a").text()
-    assert PackedQuestions().text() == questions()
+    assert PackedQuestions().text() == PackedQuestions().text()
     assert "<" not in questions()
 
 

@@ -3,10 +3,13 @@
 A page's score is `policy.exact`'s, of fewer prompts: 100 x the mean over prompts of the sum of reward x probability.
 """
 
+from collections.abc import Iterable
+from typing import get_args
+
 import numpy as np
 import torch
 
-from toymdrl.domains import DOMAINS, Domain, Problems, graded_candidates, problems
+from toymdrl.domains import DOMAINS, Domain, Problems, Split, graded_candidates, problems
 from toymdrl.domains.vocab import EOS, PAD, TOKENS
 from toymdrl.playground.payload import Manifest, Payload, whole
 
@@ -28,17 +31,17 @@ def asked(domain: Domain) -> Problems:
 
 def slots(domain: Domain) -> list[list[int]]:
     """The tokens that stand at each place of a domain's prompts."""
-    every = torch.cat([problems(domain, split).prompts for split in ("demo", "train", "eval")])
+    every = torch.cat([problems(domain, split).prompts for split in get_args(Split)])
     return [column.unique().tolist() for column in every.unbind(1)]
 
 
 class PackedQuestions(Payload):
     """What a page must know of every domain."""
 
-    def __init__(self) -> None:
+    def __init__(self, domains: Iterable[Domain] = DOMAINS.values()) -> None:
         super().__init__()
-        domains = [self._domain(domain) for domain in DOMAINS.values()]
-        self.manifest = {"tokens": TOKENS, "pad": PAD, "eos": EOS, "domains": domains}
+        told = [self._domain(domain) for domain in domains]
+        self.manifest = {"tokens": TOKENS, "pad": PAD, "eos": EOS, "domains": told}
 
     def _domain(self, domain: Domain) -> Manifest:
         these = asked(domain)
