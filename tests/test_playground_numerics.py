@@ -28,7 +28,7 @@ from toymdrl.policy.scores import weights
 from toymdrl.streams import stream
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-DRIVER = Path(__file__).with_suffix("").with_name("playground.js")
+DRIVER = Path(__file__).with_name("playground.js")
 LIKELIEST = 6
 LOG_PROBABILITY, PROBABILITY, POINTS = 1e-3, 2e-3, 0.05
 """What may differ: logs from those of the weights that are held; the others from those of the run itself."""

@@ -15,7 +15,7 @@ from toymdrl.playground.payload import Manifest, Payload, whole
 
 PROMPTS = 128
 COLUMNS = 4096
-"""At most so many prompts of a domain, and so many tokens to be read in all: what a browser reads in half a second."""
+"""At most so many prompts of a domain, and so many tokens to be read in all: what a browser reads in a second."""
 
 
 def asked(domain: Domain) -> Problems:
