@@ -7,6 +7,7 @@ the neighbour itself: the error of each is its own rounding, and none is handed 
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -45,10 +46,7 @@ class PackedRun(Payload):
         middle = names.index(reference)
         parameters = [{"name": name, "shape": list(weight.shape)} for name, weight in checkpoints[reference].items()]
         vectors = [self._vector(reference, checkpoints[reference], None, REFERENCE_BITS)]
-        for name, neighbour in [
-            *zip(names[middle + 1 :], names[middle:], strict=False),
-            *zip(names[:middle][::-1], names[: middle + 1][::-1], strict=False),
-        ]:
+        for neighbour, name in [*pairwise(names[middle:]), *pairwise(names[middle::-1])]:
             vectors.append(self._vector(name, checkpoints[name], neighbour, BITS))
         vectors += [self._vector(name, direction, None, BITS) for name, direction in (directions or {}).items()]
         self.manifest = {"model": asdict(config), "parameters": parameters, "vectors": vectors}
