@@ -4,6 +4,7 @@
     toymdrl resume    go on with an interrupted run
     toymdrl report    draw the report of a run again
     toymdrl theorems  measure on a run what each theorem assumes, and what it bounds
+    toymdrl playground a page in which a run's policies answer while they are dragged through their weights
     toymdrl reproduce every claim of the paper over many seeds
     toymdrl audit     what trainings of a model of your own changed
     toymdrl rollback  a checkpoint of your own with some coordinates put back
@@ -62,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
     theorems = commands.add_parser("theorems", help="what each theorem assumes and bounds, measured on a run")
     for each in (resume, report, theorems):
         each.add_argument("run", type=Path, metavar="RUN", help="the run's folder")
+    playground = commands.add_parser("playground", help="a page that computes: drag the model through its weights")
+    playground.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="a run's folder; of several, a menu")
+    playground.add_argument("--out", type=Path, help="the page (default: playground.html in the first run's folder)")
+    playground.add_argument("--quiet", action="store_true", help="no progress bar, for logs")
     reproduce = commands.add_parser("reproduce", help="every claim of the paper over many seeds")
     reproduce.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
     reproduce.add_argument("--first-seed", type=int, default=10, help="the first of them (default: 10)")

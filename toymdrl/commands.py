@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -22,7 +23,9 @@ from toymdrl.claims import paper
 from toymdrl.claims.explanation import WORK, AnalysisError, explain, load_explanation, outcome
 from toymdrl.claims.subject import Subject
 from toymdrl.files import CorruptFile, write_atomically
-from toymdrl.report.write import write_report
+from toymdrl.playground.page import page as page_of
+from toymdrl.playground.write import content_of
+from toymdrl.report.write import PLAYGROUND, write_report
 from toymdrl.runs.cohort import train
 from toymdrl.runs.config import PRESETS, RunConfig, validate
 from toymdrl.runs.directory import RunDirectory
@@ -208,11 +211,35 @@ def _rollback(arguments: argparse.Namespace) -> None:
     print(f"put {chosen:,} coordinates back, of which {changed:,} had changed; wrote {arguments.out}")
 
 
+def _playground(arguments: argparse.Namespace) -> None:
+    runs = [RunDirectory.open(path) for path in arguments.runs]
+    out: Path = arguments.out or runs[0].path / PLAYGROUND
+    if out.suffix != ".html" or out.is_dir():
+        raise ConfigError(f"--out takes the name of a page to write, ending in .html, not {out}")
+    if not out.parent.is_dir():
+        raise ConfigError(f"{out.parent} is no folder; make it, or give --out another")
+    if other := next((run for run in runs if run.config.order != runs[0].config.order), None):
+        raise ConfigError(f"{other.path} has other domains than {runs[0].path}; give each a page of its own")
+    contents = []
+    for run in runs:
+        prepare(run.config)
+        with run.lock(), tqdm(unit=" models", disable=arguments.quiet or None, dynamic_ncols=True, delay=1) as bar:
+
+            def begin(total: int, bar: Any = bar) -> Callable[[], object]:
+                bar.total = total
+                return bar.update
+
+            contents.append(content_of(run, f"seed {run.config.seed}", begin))
+    write_atomically(out, page_of(contents))
+    print(f"wrote {out}")
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {
     "run": _run,
     "resume": _run,
     "report": _report,
     "theorems": _theorems,
+    "playground": _playground,
     "reproduce": _reproduce,
     "audit": _audit,
     "rollback": _rollback,

@@ -262,7 +262,7 @@ def _claims_note(config: RunConfig, seeds: Seeds | None, *, analysed: bool) -> s
 
 
 def _next(config: RunConfig, outcome: Outcome | None) -> tuple[Try, ...]:
-    """Three commands that go on from this run."""
+    """Commands that go on from this run."""
     if config.preset == "smoke":
         real = Try("toymdrl run", "the real thing, in minutes")
     else:
@@ -274,7 +274,12 @@ def _next(config: RunConfig, outcome: Outcome | None) -> tuple[Try, ...]:
         return real, dial, Try("toymdrl run", "four domains, so that there is something to harm")
     if outcome.explanation is None:
         return real, dial, Try("toymdrl resume .", "the analysis that this run lacks; give it in the run's folder")
-    return real, dial, Try("toymdrl theorems .", "what each theorem says of this run; give it in the run's folder")
+    return (
+        real,
+        dial,
+        Try("toymdrl theorems .", "what each theorem says of this run; give it in the run's folder"),
+        Try("toymdrl playground .", "drag this model through its weights in your browser; in the run's folder too"),
+    )
 
 
 def _what(config: RunConfig) -> str:

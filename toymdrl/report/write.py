@@ -12,6 +12,9 @@ from toymdrl.runs.directory import RunDirectory
 from toymdrl.runs.plan import stages
 from toymdrl.runs.results import RunError
 
+PLAYGROUND = "playground.html"
+"""The page beside the report that `toymdrl playground` makes."""
+
 
 def write_report(run: RunDirectory) -> list[Path]:
     """Draw report.html, summary.md and figures/ of a complete run; the two pages' paths.

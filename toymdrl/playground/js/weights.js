@@ -1,6 +1,6 @@
 // Weights out of a page's text: decoded, and mixed. A vector of weights is one Float32Array, all parameters in a row.
 
-const ARRAYS = { int8: Int8Array, uint8: Uint8Array, float32: Float32Array };
+const ARRAYS = { int8: Int8Array, uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array };
 
 // A payload's manifest, and a function from an entry in it to its array: see payload.py.
 async function openPayload(payload) {
@@ -12,13 +12,13 @@ async function openPayload(payload) {
   return { manifest: payload.manifest, arrayOf };
 }
 
-// A run as PackedRun packs it: { config, parameters, vectors }, the vectors by name.
+// A run as PackedRun packs it: { config, parameters, vectors }, the vectors by name; what else is packed, by its entry.
 async function openRun(payload) {
   const { manifest, arrayOf } = await openPayload(payload);
   const vectors = {};
   for (const { name, against, scales, planes } of manifest.vectors)  // a vector follows the one it starts at
     vectors[name] = restore(manifest.parameters, vectors[against], arrayOf(scales), planes.map(arrayOf));
-  return { config: manifest.model, parameters: manifest.parameters, vectors };
+  return { config: manifest.model, parameters: manifest.parameters, vectors, manifest, arrayOf };
 }
 
 // start + whole number x scale of its row; a number's bytes lie in as many planes, the highest first.

@@ -1,0 +1,38 @@
+// The four scores: a bar each, with marks at the harmed domain's checkpoint, at the end, and of the control.
+
+class ScoreBars {
+  constructor(table) {
+    this.rows = Object.fromEntries([...table.tBodies].map((body) => [body.dataset.domain, body]));
+  }
+
+  // What does not move: marks of the two checkpoints and the seeds' interval.
+  frame(run) {
+    const own = run.spots.find((spot) => spot.name === run.own), end = run.spots.find((spot) => spot.name === run.last);
+    for (const [key, row] of Object.entries(this.rows)) {
+      at(row, ".own", own.scores[key]);
+      at(row, ".end", end.scores[key]);
+      const seeds = row.querySelector(".seeds"), [low, high] = run.seeds[key] ?? [0, 0];
+      seeds.hidden = !run.seeds[key];
+      seeds.style.left = `${low}%`;
+      seeds.style.width = `${high - low}%`;
+      row.querySelector(".marks").textContent = `${written(own.scores[key], 1)} → ${written(end.scores[key], 1)}`;
+    }
+  }
+
+  // A score; not yet computed if it is `rough`, unknown if null.
+  show(key, score, rough) {
+    const row = this.rows[key], text = row.querySelector("output");
+    text.textContent = score === null ? "…" : `${rough ? "≈ " : ""}${written(score, 1)}`;
+    text.classList.toggle("rough", rough);
+    if (score !== null) row.querySelector(".now").style.width = `${score}%`;
+  }
+
+  control(key, score) {
+    at(this.rows[key], ".control", score);
+    this.rows[key].querySelector(".shrunk").textContent = written(score, 1);
+  }
+}
+
+function at(row, mark, score) {
+  row.querySelector(mark).style.left = `${score}%`;
+}
