@@ -9,6 +9,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from book import playground
 from book.chapters import INCLUDED
 from book.notebooks import NOTEBOOKS
 
@@ -110,6 +111,11 @@ def _run_line(_: Sphinx, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"^(\*\d+ minutes\b.*\*)$", rf"\1\n\n{{.run}}\n{run}", source[0], count=1, flags=re.M)
 
 
+def _link_playground(_: Sphinx, name: str, source: list[str]) -> None:
+    """The page that computes is no page of Sphinx's; where the text names it, a link."""
+    source[0] = source[0].replace("`playground.html`", '<a href="playground.html">the playground</a>')
+
+
 def _offer_notebook(_: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
     """The theme's download button: the notebook that a reader solves, not the one that was executed here."""
     if (NOTEBOOKS / f"{name}.ipynb").exists():
@@ -134,12 +140,21 @@ def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
     shutil.copy(str(found), target)
 
 
+def _write_playground(app: Sphinx, error: Exception | None) -> None:
+    """The page that computes, with its runs."""
+    if error or app.builder.format != "html":
+        return
+    (Path(app.outdir) / "playground.html").write_text(playground.built(), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> None:
     """Hooks of the build."""
+    app.connect("source-read", _link_playground)
     app.connect("source-read", _include)
     app.connect("source-read", _run_line)
     app.connect("html-page-context", _offer_notebook, priority=400)  # before the theme makes its buttons
     app.connect("autodoc-process-docstring", _escape, priority=100)
     app.connect("build-finished", _copy_notebooks)
     app.connect("build-finished", _copy_mathjax)
+    app.connect("build-finished", _write_playground)
     app.setup_extension("book.proofs")
