@@ -14,20 +14,13 @@ function scores() {
   return Object.fromEntries([...find("#scores").tBodies].map((body) => [body.dataset.domain, body.querySelector("output").textContent]));
 }
 
-async function seen() {
-  const page = await settled();
+function seen(page) {
   return { where: page.where, scores: scores(), place: find("#place").textContent, address: location.hash };
 }
 
-async function set(id, value) {
+function set(id, value) {
   find(id).value = value;
   find(id).dispatchEvent(new Event("input"));
-  return seen();
-}
-
-async function pressed(selector) {
-  find(selector).click();
-  return seen();
 }
 
 function pointer(kind, x, y) {
@@ -36,50 +29,59 @@ function pointer(kind, x, y) {
   plot.dispatchEvent(new PointerEvent(kind, { pointerId: 1, clientX, clientY, bubbles: true }));
 }
 
+// Every control: what a reader does, and what the page then shows.
+const CONTROLS = {
+  pointer: (page) => pointer("pointerdown", page.plane.x(0.5), page.plane.y(2)),
+  key: () => find(".dot").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true })),
+  a: () => set("#a", "0.3"),
+  share: () => set("#share", "-0.5"),
+  random: () => set("#random", "2"),
+  rollback: () => set("#rollback", "1"),
+  order: () => set("#order", "signed"),
+  checkpoint: () => find('#checkpoints [data-name="cw"]').click(),
+};
+
 async function drive(order) {
-  const found = { places: {}, controls: {}, moments: [], prompts: {} }, page = await settled();
+  const page = await settled(), found = { places: {}, controls: {}, moments: [], prompts: {}, first: seen(page) };
+  if (!order) return found;
   Element.prototype.setPointerCapture = () => {};  // there is no pointer
-  found.first = await seen();
   page.begin(0);
   for (const [name, where] of Object.entries(order.places)) {
     page.go(where);
     const rough = scores();
-    found.places[name] = { rough, ...await seen() };
+    found.places[name] = { rough, ...seen(await settled()) };
   }
-  pointer("pointerdown", page.plane.x(0.5), page.plane.y(2));
-  found.controls.pointer = await seen();
-  find(".dot").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));
-  found.controls.key = await seen();
-  found.controls.a = await set("#a", "0.3");
-  found.controls.share = await set("#share", "-0.5");
-  found.controls.random = await set("#random", "2");
-  found.controls.rollback = await set("#rollback", "1");
-  found.controls.order = await set("#order", "signed");
-  found.controls.checkpoint = await pressed(`#checkpoints [data-name="${order.checkpoint}"]`);
-  find("#view").value = order.view;
+  for (const [name, use] of Object.entries(CONTROLS)) {
+    use(page);
+    found.controls[name] = seen(page);
+  }
+  find("#view").value = "average";
   find("#view").dispatchEvent(new Event("change"));
-  found.shown = [...document.querySelectorAll("[data-view]")].filter((part) => getComputedStyle(part).display !== "none").map((part) => part.dataset.view);
+  const drawn = (part) => getComputedStyle(part).display !== "none";
+  found.shown = [...document.querySelectorAll("[data-view]")].filter(drawn).map((part) => part.dataset.view);
   for (let moment = 1; moment <= page.run.moments.length; moment++) {
-    await pressed(`[data-moment="${moment}"]`);
-    const covered = getComputedStyle(find(`[data-view="${order.view}"]`)).display === "none", early = find(".told").checkVisibility();
-    await pressed(".lock");
-    const task = find(".todo").textContent;
-    const guess = find(".guess").hasAttribute("hidden") ? null : find(".guess").getAttribute("transform");
-    const between = find(".told").checkVisibility();
-    await pressed(".show");
-    found.moments.push({ covered, early, between, task, guess, told: find(".told").textContent, shown: find(".told").checkVisibility() });
+    find(`[data-moment="${moment}"]`).click();
+    const covered = !drawn(find('[data-view="average"]')), early = drawn(find(".told"));
+    find(".lock").click();
+    const task = find(".todo").textContent, between = drawn(find(".told")), guessed = drawn(find(".guess"));
+    const marked = [...find("#scores").tBodies].filter((body) => drawn(body.querySelector(".mine")));
+    find(".show").click();
+    found.moments.push({
+      covered, early, between, task, guessed, marked: marked.map((body) => body.dataset.domain),
+      told: find(".told").textContent, shown: drawn(find(".told")),
+    });
   }
   for (const text of order.prompts) {
     find("#prompt input").value = text;
     find("#prompt input").dispatchEvent(new Event("change"));
     await settled();
-    const rows = Object.fromEntries([...find("#prompt tbody").rows].map((row) => [row.dataset.name, row.querySelector("td").textContent]));
-    found.prompts[text] = { fault: find(".fault").textContent, rows };
+    const rows = [...find("#prompt tbody").rows].map((row) => [row.dataset.name, row.querySelector("td").textContent]);
+    found.prompts[text] = { fault: find(".fault").textContent, rows: Object.fromEntries(rows) };
   }
   for (const button of document.querySelectorAll("#prompt .draw button")) {
     button.click();
-    await settled();
     found.prompts[button.dataset.domain] = { fault: find(".fault").textContent, text: find("#prompt input").value };
   }
+  await settled();
   return found;
 }

@@ -27,6 +27,8 @@ class Number:
     low: float
     high: float
     step: float
+    domain: str | None
+    """Whose score it is; None of a share of the update."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _mirror(scene: Scene) -> Moment:
         title="Less of it, or its opposite?",
         question=f"Take a share s of the whole update: s = 0 is {math}'s checkpoint, s = 1 the end, s = −1 as far the "
         "other way. At which s is the average of all scores best?",
-        guess=Number("the best s", S[0], S[-1], 0.05),
+        guess=Number("the best s", S[0], S[-1], 0.05, None),
         truth=best,
         begin=plane(1, 1),
         task=f"Drag the share to −1: does the opposite of what harmed {math} help it? Then to the best average.",
@@ -163,7 +165,7 @@ def _rollback(scene: Scene) -> Moment:
         question=f"δ·(Hδ) says, weight by weight, how much of the harm to {math} each carries. Put the "
         f"{SHARES[-1]:.0%} with the largest share, sign included, back to {math}'s checkpoint, where it was at "
         f"{scene.spot(head.own).scores[head.domain]:.1f}; now it is at {end:.1f}. What will {math} be at?",
-        guess=Number(f"{math}'s score", 0, 100, 1),
+        guess=Number(f"{math}'s score", 0, 100, 1, head.domain),
         truth=signed,
         begin=plane(1, 1),
         task=f"Choose “signed δ·Hδ” and drag to {SHARES[-1]:.0%}. Then try the other ways to choose.",
@@ -184,7 +186,7 @@ def _random(scene: Scene) -> Moment:
         question=f"Two steps from {math}'s checkpoint, where it is at {own:.1f}: {STRETCH:g} times the part inside its "
         f"conflict directions, {STRETCH * scene.inside:.2g} long; and a random one, {LONGER:g} times as long. What is "
         f"{math} at after the short one?",
-        guess=Number(f"{math}'s score", 0, 100, 1),
+        guess=Number(f"{math}'s score", 0, 100, 1, head.domain),
         truth=sharp,
         begin=plane(0, 0),
         task=f"Drag b to {STRETCH:g} with a at 0. Then drag the random step to {STRETCH:g}.",

@@ -14,19 +14,21 @@ from toymdrl.domains.vocab import EOS, PAD, TOKENS
 from toymdrl.playground.payload import Manifest, Payload, whole
 
 PROMPTS = 128
-COLUMNS = 4096
-"""At most so many prompts of a domain, and so many tokens to be read in all: what a browser reads in a second."""
+COLUMNS = 3072
+"""At most so many prompts of a domain, and so many tokens to be read in all: what a browser reads in half a second."""
 
 
 def asked(domain: Domain) -> Problems:
     """The first problems of the eval split, as many as can be scored while one looks."""
-    these = problems(domain, "eval")
-    answers = domain.candidates(these.facts[:1])[0]
-    # Tokens that answers begin with alike are read once, as in policy/forest.py.
-    read = domain.prompt_length + sum(
-        len(answers[:, :length].unique(dim=0)) for length in range(1, domain.answer_length)
-    )
-    return these.subset(slice(min(PROMPTS, max(1, COLUMNS // read))))
+    return problems(domain, "eval").subset(slice(min(PROMPTS, max(1, COLUMNS // columns(domain)))))
+
+
+def columns(domain: Domain) -> int:
+    """Tokens that are read to score a prompt."""
+    answers = domain.candidates(problems(domain, "eval").facts[:1])[0]
+    # What answers begin with alike is read once, as in policy/forest.py; their last token is only predicted.
+    begun = [len(answers[:, :length].unique(dim=0)) for length in range(1, domain.answer_length)]
+    return domain.prompt_length + sum(begun)
 
 
 def slots(domain: Domain) -> list[list[int]]:
@@ -54,6 +56,7 @@ class PackedQuestions(Payload):
             "answerLength": domain.answer_length,
             "slots": slots(domain),
             "unseen": len(problems(domain, "eval")),
+            "columns": len(these) * columns(domain),
             "prompts": self.add(whole(these.prompts.numpy())),
             "answers": self.add(whole(answers.numpy())),
             "levels": levels.tolist(),

@@ -66,13 +66,20 @@ class Guide {
     const guess = this.moment && this.guess, locked = guess !== undefined;
     // Until the guess is made, nothing that would give it away.
     this.page.find(".columns").classList.toggle("covered", Boolean(this.moment) && !locked);
-    this.page.plane.showGuess(this.moment && locked && !this.moment.guess ? guess : null);
+    this.drawGuess(locked ? guess : null);
     if (!this.moment) return;
     this.part("asked").hidden = locked;
     this.part("task").hidden = !locked;
     this.part("todo").textContent = this.moment.task;
     this.part("told").hidden = !this.told;
     if (this.told) this.part("told").textContent = `${this.beside(guess)} ${this.moment.told}`;
+  }
+
+  // In the plane, a share of the update where it is; on its bar, if it is a score.
+  drawGuess(guess) {
+    const number = this.moment?.guess, place = number ? [guess, guess] : guess;
+    this.page.plane.showGuess(guess === null || number?.domain ? null : place);
+    this.page.scores.showGuess(number?.domain, guess);
   }
 
   // The guess beside what came out.

@@ -2,9 +2,8 @@
 
 class Playground {
   constructor(questions) {
-    const find = (selector) => document.querySelector(selector);
-    this.find = find;
-    this.questions = questions;
+    const find = this.find = (selector) => document.querySelector(selector);
+    this.keys = [...questions.domains].sort((x, y) => y.columns - x.columns).map(({ key }) => key);  // the longest first
     this.live = new Live(find("#numerics").textContent, json("questions"));
     this.scores = new ScoreBars(find("#scores"));
     this.plane = new PlaneView(find("#plane"), (place) => this.go({ kind: "plane", ...place }));
@@ -34,8 +33,7 @@ class Playground {
   async choose(number, { where, moment, prompt } = {}) {
     if (!this.runs.has(number)) this.runs.set(number, await Run.open(json(`run-${number}`)));
     const run = this.runs.get(number);
-    Object.assign(run, { number });
-    this.run = run;
+    this.run = Object.assign(run, { number });
     this.find("#run").value = number;
     this.plane.frame(run);
     this.scores.frame(run);
@@ -58,7 +56,7 @@ class Playground {
     this.where = where;
     this.plane.show(seen, where.kind !== "plane");
     const share = run.shrunk(seen);
-    for (const key of run.order) {
+    for (const key of this.keys) {
       this.scores.show(key, where.kind === "plane" ? run.known(key, where.a, where.b) : null, true);
       this.scores.control(key, run.known(key, share, share));
       const question = { model: run.model, vector, domain: key };

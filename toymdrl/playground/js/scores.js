@@ -27,12 +27,16 @@ class ScoreBars {
     if (score !== null) row.querySelector(".now").style.width = `${score}%`;
   }
 
+  // On the bar of a domain; on none if there is no such guess.
+  showGuess(domain, score) {
+    for (const [key, row] of Object.entries(this.rows)) row.querySelector(".mine").hidden = key !== domain || score === null;
+    if (domain && score !== null) at(this.rows[domain], ".mine", score);
+  }
+
   control(key, score) {
     at(this.rows[key], ".control", score);
     this.rows[key].querySelector(".shrunk").textContent = written(score, 1);
   }
 }
 
-function at(row, mark, score) {
-  row.querySelector(mark).style.left = `${score}%`;
-}
+function at(row, mark, score) { row.querySelector(mark).style.left = `${score}%`; }
