@@ -18,20 +18,29 @@ from toymdrl.files import write_atomically
 from toymdrl.playground.page import page
 from toymdrl.playground.write import content_of
 from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.plan import headline
 
 FOLDER = BOOK / "playground"
 NAMES = ("typical", "mild", "strong")
 """The first is shown first."""
 
 
-def chosen() -> dict[str, int]:
-    """Seeds by name: whose later training costs Math about the mean, the least and the most, of the project's ten."""
+def chosen() -> list[int]:
+    """Seeds whose later training cost Math the least, about the mean, and the most, of the project's ten."""
     here = catalogue.folder()
     assert here
     lost = {row["setting"]["seed"]: row["lost"] for row in rows.read(here, seeds.NAME).rows}
     mean = float(np.mean(list(lost.values())))
-    typical = min(lost, key=lambda seed: abs(lost[seed] - mean))
-    return dict(zip(NAMES, (typical, min(lost, key=lost.__getitem__), max(lost, key=lost.__getitem__)), strict=True))
+    middle = min(lost, key=lambda seed: abs(lost[seed] - mean))
+    return [min(lost, key=lost.__getitem__), middle, max(lost, key=lost.__getitem__)]
+
+
+def lost(run: RunDirectory) -> float:
+    """Points that the later training cost the harmed domain."""
+    head = headline(run.config)
+    assert head
+    scores = {entry.checkpoint: entry.scores[head.domain] for entry in run.checkpoints}
+    return scores[head.own] - scores[head.end]
 
 
 def built() -> str:
@@ -40,13 +49,18 @@ def built() -> str:
 
 
 def main(runs: Path) -> None:
-    """Pack the runs from the folder where they lie."""
-    for name, seed in chosen().items():
-        run = RunDirectory.open(next(runs.glob(f"laptop-*-seed{seed}")))
+    """Pack the runs from the folder where they lie.
+
+    On another machine a seed trains otherwise, so they are named by what they lost here.
+    """
+    found = [RunDirectory.open(next(runs.glob(f"laptop-*-seed{seed}"))) for seed in chosen()]
+    mild, typical, strong = sorted(found, key=lost)
+    for name, run in zip(NAMES, (typical, mild, strong), strict=True):
+        title = f"{name}: Math loses {lost(run):.1f} (seed {run.config.seed})"
         with run.lock():
-            packed = content_of(run, f"{name}: seed {seed}", lambda total: lambda: None)
+            packed = content_of(run, title, lambda total: lambda: None)
         write_atomically(FOLDER / f"{name}.json", packed)
-        print(f"packed {run.path} as the {name} run")
+        print(title)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from book.check_site import opened
+from book.playground import FOLDER as FOLDER_OF_RUNS
+from book.playground import NAMES, built, chosen
 from tests.test_playground_numerics import BROWSER, POINTS
 from toymdrl.analysis.rollback import SIGNED
 from toymdrl.claims.subject import Subject
@@ -191,3 +193,29 @@ def test_a_run_that_has_no_page_is_refused_in_a_line(
         else:
             (hurt / damage).write_bytes((hurt / damage).read_bytes()[:-100])
         refused(hurt, why)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium here")
+def test_the_books_runs_score_what_python_says_of_them(made: Scene) -> None:
+    text = built()
+    assert len(text) < MOST_BYTES
+    kept = json.loads((FOLDER_OF_RUNS / f"{NAMES[0]}.json").read_text(encoding="utf-8"))["told"]
+    fresh = json.loads(content(made, "one", "M12+76=", {}))["told"]
+    assert kept.keys() == fresh.keys()  # packed by this code, or by code that told the same things
+    places = {spot["name"]: {"kind": "checkpoint", "name": spot["name"]} for spot in kept["spots"][-3:]}
+    places["end"] = {"kind": "plane", "a": 1, "b": 1}
+    found, logged = drive(text, {"places": places, "prompts": []})
+    assert "CONSOLE" not in logged
+    wanted = {spot["name"]: spot["scores"] for spot in kept["spots"]}
+    wanted["end"] = wanted[kept["last"]]
+    for name, there in found["places"].items():
+        assert points(there["scores"]) == pytest.approx(wanted[name], abs=POINTS + 0.05), name
+
+
+def test_the_books_runs_are_those_that_the_results_choose_and_named_by_what_they_lost() -> None:
+    kept = [json.loads((FOLDER_OF_RUNS / f"{name}.json").read_text(encoding="utf-8"))["told"] for name in NAMES]
+    titles = [re.fullmatch(r"(\w+): Math loses ([\d.]+) \(seed (\d+)\)", each["title"]) for each in kept]
+    found = {title[1]: (float(title[2]), int(title[3])) for title in titles if title}
+    assert found.keys() == set(NAMES)
+    assert sorted(seed for _, seed in found.values()) == sorted(chosen())
+    assert found["mild"] < found["typical"] < found["strong"]
