@@ -18,6 +18,7 @@ from toymdrl.files import write_atomically
 from toymdrl.playground.page import page
 from toymdrl.playground.write import content_of
 from toymdrl.runs.directory import RunDirectory
+from toymdrl.runs.machine import prepare
 from toymdrl.runs.plan import headline
 
 FOLDER = BOOK / "playground"
@@ -56,7 +57,8 @@ def main(runs: Path) -> None:
     found = [RunDirectory.open(next(runs.glob(f"laptop-*-seed{seed}"))) for seed in chosen()]
     mild, typical, strong = sorted(found, key=lost)
     for name, run in zip(NAMES, (typical, mild, strong), strict=True):
-        title = f"{name}: Math loses {lost(run):.1f} (seed {run.config.seed})"
+        title = f"{name}: seed {run.config.seed}"
+        prepare(run.config)
         with run.lock():
             packed = content_of(run, title, lambda total: lambda: None)
         write_atomically(FOLDER / f"{name}.json", packed)

@@ -23,3 +23,12 @@ async function compute(asked, packedRun, packedQuestions) {
   });
   return { points, typed };
 }
+
+// Of answers to one prompt, each up to its end, with the end marker where it ends early.
+function logProbabilities(model, prompt, answers) {
+  const layout = new Layout(), last = layout.prompt(prompt);
+  const paths = answers.map((tokens) => layout.answer(last, tokens));
+  const reading = new Reading(model);
+  reading.read(layout.tokens, layout.parents);
+  return paths.map((path, i) => along(reading, path, answers[i]));
+}

@@ -15,6 +15,7 @@ function scores() {
 }
 
 function seen(page) {
+  page.save();
   return { where: page.where, scores: scores(), place: find("#place").textContent, address: location.hash };
 }
 
@@ -24,9 +25,8 @@ function set(id, value) {
 }
 
 function pointer(kind, x, y) {
-  const plot = find(".plot"), box = find("#plane").getBoundingClientRect(), view = find("#plane").viewBox.baseVal;
-  const clientX = box.left + (x - view.x) / view.width * box.width, clientY = box.top + (y - view.y) / view.height * box.height;
-  plot.dispatchEvent(new PointerEvent(kind, { pointerId: 1, clientX, clientY, bubbles: true }));
+  const seen = new DOMPoint(x, y).matrixTransform(find(".plot").getScreenCTM());
+  find(".plot").dispatchEvent(new PointerEvent(kind, { pointerId: 1, clientX: seen.x, clientY: seen.y, bubbles: true }));
 }
 
 // Every control: what a reader does, and what the page then shows.

@@ -107,19 +107,9 @@ def test_each_control_does_what_its_label_says(driven: Any) -> None:
     assert driven["shown"] == ["average"]
 
 
-@pytest.mark.skipif(not BROWSER, reason="no chromium here")
-def test_a_moment_tells_nothing_before_the_guess(driven: Any, made: Scene) -> None:
-    for seen, moment in zip(driven["moments"], moments(made), strict=True):
-        assert seen["covered"], moment.title
-        assert not seen["early"]
-        assert seen["task"] == moment.task
-        assert seen["between"] in (False, moment.begin == moment.goal)
-        assert seen["shown"]
-        assert seen["told"].endswith(moment.told)
-        assert seen["told"].startswith("You guessed ")
-        domain = moment.guess.domain if moment.guess else None
-        assert seen["marked"] == ([domain] if domain else [])
-        assert seen["guessed"] == (domain is None)
+def test_a_run_without_harm_has_nothing_to_guess(driven: Any, made: Scene) -> None:
+    assert moments(made) == []
+    assert driven["moments"] == []
 
 
 @pytest.mark.skipif(not BROWSER, reason="no chromium here")
@@ -180,8 +170,9 @@ def test_a_run_that_has_no_page_is_refused_in_a_line(
     one = ["run", "--preset", "smoke", "--order", "qa", "--quiet", "--threads", "1", "--out", str(tmp_path / "one")]
     assert main(one) == 0
     capsys.readouterr()
-    refused(next((tmp_path / "one").glob("smoke-*")), "has one domain")
-    refused(smoke, "other domains", str(next((tmp_path / "one").glob("smoke-*"))), "--out", str(tmp_path / "page.html"))
+    alone = next((tmp_path / "one").glob("smoke-*"))
+    refused(alone, "has one domain")
+    refused(smoke, "other settings", str(alone), "--out", str(tmp_path / "page.html"))
     for damage, why in (("results", "no whole analysis"), ("checkpoints/math.safetensors", "damaged")):
         hurt = tmp_path / damage.partition("/")[0]
         shutil.copytree(smoke, hurt)
@@ -195,27 +186,61 @@ def test_a_run_that_has_no_page_is_refused_in_a_line(
         refused(hurt, why)
 
 
-@pytest.mark.skipif(not BROWSER, reason="no chromium here")
-def test_the_books_runs_score_what_python_says_of_them(made: Scene) -> None:
-    text = built()
-    assert len(text) < MOST_BYTES
-    kept = json.loads((FOLDER_OF_RUNS / f"{NAMES[0]}.json").read_text(encoding="utf-8"))["told"]
-    fresh = json.loads(content(made, "one", "M12+76=", {}))["told"]
-    assert kept.keys() == fresh.keys()  # packed by this code, or by code that told the same things
-    places = {spot["name"]: {"kind": "checkpoint", "name": spot["name"]} for spot in kept["spots"][-3:]}
+@pytest.fixture(scope="module")
+def typical() -> tuple[Any, Any]:
+    """What the book's first run tells, and what a browser makes of the book's page."""
+    told = json.loads((FOLDER_OF_RUNS / f"{NAMES[0]}.json").read_text(encoding="utf-8"))["told"]
+    places = {spot["name"]: {"kind": "checkpoint", "name": spot["name"]} for spot in told["spots"][-3:]}
     places["end"] = {"kind": "plane", "a": 1, "b": 1}
-    found, logged = drive(text, {"places": places, "prompts": []})
+    found, logged = drive(built(), {"places": places, "prompts": [told["prompt"]]})
     assert "CONSOLE" not in logged
-    wanted = {spot["name"]: spot["scores"] for spot in kept["spots"]}
-    wanted["end"] = wanted[kept["last"]]
+    return told, found
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium here")
+def test_the_books_run_scores_what_python_says_of_it(typical: tuple[Any, Any], made: Scene) -> None:
+    assert len(built()) < MOST_BYTES
+    told, found = typical
+    fresh = json.loads(content(made, "one", "M12+76=", {}))["told"]
+    assert told.keys() == fresh.keys()  # packed by this code, or by code that told the same things
+    wanted = {spot["name"]: spot["scores"] for spot in told["spots"]}
+    wanted["end"] = wanted[told["last"]]
     for name, there in found["places"].items():
         assert points(there["scores"]) == pytest.approx(wanted[name], abs=POINTS + 0.05), name
 
 
+@pytest.mark.skipif(not BROWSER, reason="no chromium here")
+def test_a_moment_tells_nothing_before_the_guess(typical: tuple[Any, Any]) -> None:
+    told, found = typical
+    assert len(told["moments"]) == 5
+    for seen, moment in zip(found["moments"], told["moments"], strict=True):
+        domain = (moment["guess"] or {}).get("domain")
+        assert seen["covered"], moment["title"]
+        assert not seen["early"]
+        assert not seen["between"]
+        assert seen["task"] == moment["task"]
+        assert seen["shown"]
+        assert seen["told"].startswith("You guessed ")
+        assert seen["told"].endswith(moment["told"])
+        assert seen["marked"] == ([domain] if domain else [])
+        assert seen["guessed"] == (domain is None)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium here")
+def test_the_example_tips_and_comes_back(typical: tuple[Any, Any]) -> None:
+    told, found = typical
+    rows = found["prompts"][told["prompt"]]["rows"]
+    first = {name: re.match(r".+?(?= \d+ %)", text) for name, text in rows.items()}
+    answers = {name: answer[0] for name, answer in first.items() if answer}
+    assert answers[told["own"]] != answers[told["last"]]
+    assert answers[told["own"]] == answers["refresh-math-3"]
+
+
 def test_the_books_runs_are_those_that_the_results_choose_and_named_by_what_they_lost() -> None:
     kept = [json.loads((FOLDER_OF_RUNS / f"{name}.json").read_text(encoding="utf-8"))["told"] for name in NAMES]
-    titles = [re.fullmatch(r"(\w+): Math loses ([\d.]+) \(seed (\d+)\)", each["title"]) for each in kept]
-    found = {title[1]: (float(title[2]), int(title[3])) for title in titles if title}
-    assert found.keys() == set(NAMES)
-    assert sorted(seed for _, seed in found.values()) == sorted(chosen())
-    assert found["mild"] < found["typical"] < found["strong"]
+    titles = [each["title"].partition(": seed ") for each in kept]
+    assert [name for name, _, _ in titles] == list(NAMES)
+    assert sorted(int(seed) for _, _, seed in titles) == sorted(chosen())
+    scores = [{spot["name"]: spot["scores"]["math"] for spot in each["spots"]} for each in kept]
+    typical, mild, strong = (each["math"] - each["cw"] for each in scores)
+    assert mild < typical < strong

@@ -218,8 +218,9 @@ def _playground(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"--out takes the name of a page to write, ending in .html, not {out}")
     if not out.parent.is_dir():
         raise ConfigError(f"{out.parent} is no folder; make it, or give --out another")
-    if other := next((run for run in runs if run.config.order != runs[0].config.order), None):
-        raise ConfigError(f"{other.path} has other domains than {runs[0].path}; give each a page of its own")
+    alike = [replace(run.config, seed=0, threads=1) for run in runs]
+    if other := next((run for run, config in zip(runs, alike, strict=True) if config != alike[0]), None):
+        raise ConfigError(f"{other.path} has other settings than {runs[0].path}; give each a page of its own")
     contents = []
     for run in runs:
         prepare(run.config)

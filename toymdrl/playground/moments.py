@@ -1,6 +1,6 @@
 """Five guided moments: a guess, a move, and a sentence that says what this run shows; written by its numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,16 @@ from toymdrl import domains
 from toymdrl.analysis.plane import LONGER, STRETCH
 from toymdrl.analysis.rollback import CURVATURE, MAGNITUDE, RANDOM, SIGNED
 from toymdrl.claims.plane import DOWN, HARDLY, SIDEWAYS
-from toymdrl.playground.scene import SHARES, STEPS, Scene, Scores
-from toymdrl.words import counted, percent
+from toymdrl.playground.scene import SHARES, STEPS, S, Scene, Scores
+from toymdrl.runs.titles import checkpoint_title
+from toymdrl.words import counted, percent, signed
 
 Where = Mapping[str, Any]
 """A place in the space of weights, as js/place.js reads it."""
-S = tuple(round(-1 + 0.1 * step, 1) for step in range(26))
-"""Shares of the whole update, on the drawn lattice."""
+HARM = 1.0
+"""Points: where the harmed domain has lost less, there is nothing to explain."""
+NEARLY = 0.02
+"""A later domain keeps nearly all that it learnt if it loses less than this share of it."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +59,10 @@ def plane(a: float, b: float) -> Where:
 
 
 def moments(scene: Scene) -> list[Moment]:
-    """Those that a run has: without a refresh the second is left out."""
-    return list(_all(scene))
-
-
-def _all(scene: Scene) -> Iterator[Moment]:
-    yield _axes(scene)
-    if scene.subject.config.refresh_steps:
-        yield _refresh(scene)
-    yield _mirror(scene)
-    yield _rollback(scene)
-    yield _random(scene)
+    """All of them; none of a run without harm."""
+    head = scene.subject.headline
+    lost = scene.spot(head.own).scores[head.domain] - scene.spot(head.end).scores[head.domain]
+    return [make(scene) for make in (_axes, _refresh, _mirror, _rollback, _random)] if lost > HARM else []
 
 
 def _listed(words: list[str]) -> str:
@@ -77,31 +73,42 @@ def _scores(scores: Scores, these: tuple[str, ...]) -> str:
     return _listed([f"{domains.title(domain)} at {scores[domain]:.1f}" for domain in these])
 
 
+def _changes(one: Scores, other: Scores, these: tuple[str, ...]) -> str:
+    changes = [f"{domains.title(each)} by {signed(other[each] - one[each])}" for each in these]
+    return _listed(changes).replace("-", "−")
+
+
+def _best_corner(scene: Scene) -> tuple[float, float]:
+    """Where in the plane the later domains keep nearly all that they learnt, and the harmed one is at its best."""
+    head, (a, b) = scene.subject.headline, scene.fine
+    kept = np.ones((len(b), len(a)), dtype=bool)
+    own, end = scene.at(0, 0), scene.at(1, 1)
+    for domain in head.later:
+        kept &= scene.lattice[domain] >= end[domain] - NEARLY * max(end[domain] - own[domain], 0)
+    row, column = np.unravel_index(np.where(kept, scene.lattice[head.domain], -1).argmax(), kept.shape)
+    return round(float(a[column]), 2), round(float(b[row]), 2)
+
+
 def _axes(scene: Scene) -> Moment:
     head = scene.subject.headline
-    own, corner, end = scene.at(0, 0), scene.at(1, 0), scene.at(1, 1)
     math, later = domains.title(head.domain), _listed([domains.title(each) for each in head.later])
-    needs_a = all(abs(end[each] - corner[each]) < HARDLY * abs(corner[each] - own[each]) for each in head.later)
-    spared = own[head.domain] - corner[head.domain] < (own[head.domain] - end[head.domain]) / 2
-    if needs_a and spared:
-        what = f"{later} need a; what costs {math} is mostly b, and nobody needs it."
-    elif needs_a:
-        what = f"{later} need a; but a costs {math} much, too, in this run."
-    else:
-        what = f"In this run {later} need more than a."
+    a, b = _best_corner(scene)
+    own, there, corner, end = scene.at(0, 0), scene.at(a, b), scene.at(1, 0), scene.at(1, 1)
+    hardly = all(abs(end[each] - corner[each]) < HARDLY * abs(corner[each] - own[each]) for each in head.later)
     return Moment(
         title="Which way is needed?",
         question=f"The dot stands at {math}'s checkpoint, (0, 0). Training on {later} went to (1, 1): a of the way "
-        f"lies outside of {math}'s conflict directions, b inside. Put the dot where you think {later} keep all that "
-        f"they learnt and {math} loses least.",
+        f"lies outside of {math}'s conflict directions, b inside. Put the dot where {later} might keep nearly all "
+        f"that was learnt, and {math} be at its best.",
         guess=None,
-        truth=(1, 0),
+        truth=(a, b),
         begin=plane(0, 0),
-        task="Now drag the dot to the end, (1, 1), and from there straight down to (1, 0). Watch the scores.",
-        goal=plane(1, 0),
-        told=f"At (1, 0) there are {_scores(corner, head.later)}, at the end {_scores(end, head.later)}; {math} is at "
-        f"{corner[head.domain]:.1f} there, {end[head.domain]:.1f} at the end and {own[head.domain]:.1f} at its "
-        f"checkpoint. {what}",
+        task=f"Now drag the dot to the end, (1, 1), and on to where {math} comes back and {later} can stay.",
+        goal=plane(a, b),
+        told=f"There you find {_scores(there, (head.domain, *head.later))}; at the end "
+        f"{_scores(end, (head.domain, *head.later))}. Straight down, from (1, 1) to (1, 0), changes "
+        f"{_changes(end, corner, (head.domain, *head.later))}: for {later}, b is "
+        f"{'hardly needed' if hardly else 'needed, too'}.",
     )
 
 
@@ -111,46 +118,40 @@ def _refresh(scene: Scene) -> Moment:
     math, steps = domains.title(head.domain), counted(head.steps, "step")
     down = 1 - spot.b > DOWN and abs(1 - spot.a) < SIDEWAYS
     way = "straight down, not back along the way it came" if down else "not straight down in this run"
-    longest = scene.spots[-1]
-    more = ""
-    if longest.checkpoint != head.refreshed and abs(longest.b) > abs(spot.b):
-        steps_more = counted(longest.checkpoint.steps or 0, "step")
-        more = f" After {steps_more} b is {longest.b:.2f}: further steps are learning, no repair."
     return Moment(
         title="Where does a refresh lead?",
-        question=f"The dot stands at the end of the training. Now come {steps} of training on {math}, a refresh. Put "
+        question=f"The dot stands at the end of the training. A refresh comes next: {steps} of training on {math}. Put "
         "the dot where you think the model will be.",
         guess=None,
         truth=(spot.a, spot.b),
         begin=plane(1, 1),
-        task=f"Press “Re-{math}, {steps}” below the plane.",
+        task=f"Press “{checkpoint_title(head.refreshed)}” below the plane.",
         goal={"kind": "checkpoint", "name": head.refreshed.name},
         told=f"The refresh undoes {percent(1 - spot.b)} of b and {percent(1 - spot.a)} of a: {way}. {math} goes from "
         f"{end.scores[head.domain]:.1f} to {spot.scores[head.domain]:.1f}. The model is {spot.away:.2g} off the plane, "
-        f"so that not all of it is in the picture.{more}",
+        "so that not all of it is in the picture.",
     )
 
 
 def _mirror(scene: Scene) -> Moment:
-    head = scene.subject.headline
-    line = {s: scene.at(s, s) for s in S}
+    head, line = scene.subject.headline, scene.line
     average = {s: float(np.mean(list(scores.values()))) for s, scores in line.items()}
-    best = max(S, key=lambda s: average[s])
+    best = max(average, key=average.__getitem__)
     math, own = domains.title(head.domain), line[0][head.domain]
     forward, backward = own - line[1][head.domain], own - line[-1][head.domain]
-    harm = "harm has no sign" if backward > forward / 4 else "in this run the way back harms little"
-    where = "before the end" if best < 1 else "at the end or beyond it"
+    harm = "harm has no sign" if backward > max(HARM, forward / 4) else "in this run the way back harms little"
+    where = "at the end" if best == 1 else f"{'before' if best < 1 else 'beyond'} the end, which has {average[1]:.1f}"
     return Moment(
         title="Less of it, or its opposite?",
         question=f"Take a share s of the whole update: s = 0 is {math}'s checkpoint, s = 1 the end, s = −1 as far the "
         "other way. At which s is the average of all scores best?",
-        guess=Number("the best s", S[0], S[-1], 0.05, None),
+        guess=Number("the best s", min(S), max(S), 0.05, None),
         truth=best,
         begin=plane(1, 1),
-        task=f"Drag the share to −1: does the opposite of what harmed {math} help it? Then to the best average.",
-        goal=plane(best, best),
-        told=f"The average is best, {average[best]:.1f}, at s = {best:g}, {where}, which has {average[1]:.1f}. Forward "
-        f"{math} loses {forward:.1f} points, backward {backward:.1f}: {harm}.".replace("-", "−"),
+        task=f"Find it with the share. Then drag to s = −1: does the opposite of what harmed {math} help it?",
+        goal=plane(-1, -1),
+        told=f"The average is best, {average[best]:.1f}, {where}. Forward {math} loses {forward:.1f} points, backward "
+        f"{backward:.1f}: {harm}.".replace("-", "−"),
     )
 
 
@@ -158,21 +159,20 @@ def _rollback(scene: Scene) -> Moment:
     head = scene.subject.headline
     math, end = domains.title(head.domain), scene.spot(head.end).scores[head.domain]
     most = {order: found[-1][head.domain] for order, found in scene.rolled_back.items()}
-    signed = most[SIGNED]
-    verdict = "worse than nothing" if signed < end else "better than nothing in this run"
+    gained = most[SIGNED] - end
     return Moment(
         title="Put the harmful fifth back",
         question=f"δ·(Hδ) says, weight by weight, how much of the harm to {math} each carries. Put the "
         f"{SHARES[-1]:.0%} with the largest share, sign included, back to {math}'s checkpoint, where it was at "
         f"{scene.spot(head.own).scores[head.domain]:.1f}; now it is at {end:.1f}. What will {math} be at?",
         guess=Number(f"{math}'s score", 0, 100, 1, head.domain),
-        truth=signed,
+        truth=most[SIGNED],
         begin=plane(1, 1),
         task=f"Choose “signed δ·Hδ” and drag to {SHARES[-1]:.0%}. Then try the other ways to choose.",
         goal={"kind": "rollback", "order": SIGNED, "share": len(SHARES) - 1},
-        told=f"{math} is at {signed:.1f}, {verdict}. As many weights by size, |δ·Hδ|, give {most[CURVATURE]:.1f}, the "
-        f"largest changes {most[MAGNITUDE]:.1f}, random ones {most[RANDOM]:.1f}. A weight's share holds while the "
-        "others stay; put back together, they no longer cancel.",
+        told=f"That is {abs(gained):.1f} points {'less' if gained < 0 else 'more'} than with nothing put back. As many "
+        f"weights by size, |δ·Hδ|, give {most[CURVATURE]:.1f}, the largest changes {most[MAGNITUDE]:.1f}, random ones "
+        f"{most[RANDOM]:.1f}. A weight's share is what it carries while the others stay as they are.",
     )
 
 
@@ -180,7 +180,7 @@ def _random(scene: Scene) -> Moment:
     head = scene.subject.headline
     math, own = domains.title(head.domain), scene.at(0, 0)[head.domain]
     sharp, drawn = scene.at(0, STRETCH)[head.domain], scene.random[STEPS.index(STRETCH)][head.domain]
-    which = "It is the direction that harms, not the distance." if own - sharp > own - drawn else ""
+    far = own - sharp > max(HARM, 2 * (own - drawn))
     return Moment(
         title="A short step and a long one",
         question=f"Two steps from {math}'s checkpoint, where it is at {own:.1f}: {STRETCH:g} times the part inside its "
@@ -191,6 +191,6 @@ def _random(scene: Scene) -> Moment:
         begin=plane(0, 0),
         task=f"Drag b to {STRETCH:g} with a at 0. Then drag the random step to {STRETCH:g}.",
         goal={"kind": "random", "step": STRETCH},
-        told=f"The short step leaves {math} at {sharp:.1f}, the random one, {LONGER:g} times as long, at {drawn:.1f}. "
-        f"{which}",
+        told=f"The short step leaves {math} at {sharp:.1f}, the random one, {LONGER:g} times as long, at {drawn:.1f}."
+        + (" It is the direction that harms, not the distance." if far else ""),
     )

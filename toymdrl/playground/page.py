@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from toymdrl import domains
-from toymdrl.analysis.plane import LONGER, STRETCH
+from toymdrl.analysis.plane import LONGER
 from toymdrl.analysis.rollback import NAMES
 from toymdrl.evidence import Interval
 from toymdrl.playground.contours import HEIGHT, WIDTH, Frame, contours
@@ -64,12 +64,12 @@ def content(scene: Scene, title: str, prompt: str, seeds: Mapping[str, Interval]
         "inside": INSIDE,
         "signs": SIGNS,
         "grid": {"a": [a[0], a[-1], len(a)], "b": [b[0], b[-1], len(b)], "unit": HUNDREDTHS, "scores": lattice},
-        "lengths": {"outside": scene.outside, "inside": scene.inside, "random": LONGER * scene.inside},
+        "longer": LONGER * scene.inside,
         "spots": spots,
         "shares": SHARES,
         "orders": {order: NAMES[order] for order in scene.rolled_back},
         "steps": [0, STEPS[-1]],
-        "size": scene.subject.pairs,
+        "directions": subject.pairs,
         "moments": [asdict(moment) for moment in moments(scene)],
         "prompt": prompt,
         "seeds": {domain: [found.low, found.high] for domain, found in seeds.items()},
@@ -82,12 +82,13 @@ def page(contents: Sequence[str]) -> str:
     """One file that needs no other: HTML with its style, its scripts and its data.
 
     Args:
-        contents: one of `content` a run; the first is shown at first. All have the same domains, in one order.
+        contents: one of `content` a run; the first is shown at first. All have the same settings but the seed.
     """
     told = [json.loads(each)["told"] for each in contents]
     order = told[0]["order"]
     questions = PackedQuestions([domains.DOMAINS[key] for key in order])
-    counts = [f"{each['prompts']['shape'][0]} ({each['title']})" for each in questions.manifest["domains"]]
+    asked = [(each["prompts"]["shape"][0], each["unseen"], each["title"]) for each in questions.manifest["domains"]]
+    counts = [f"{some:,} of {every:,} ({title})" for some, every, title in asked]
     environment = Environment(
         loader=PackageLoader("toymdrl.playground", "."),
         autoescape=True,
@@ -104,7 +105,7 @@ def page(contents: Sequence[str]) -> str:
         frames=[Frame(tuple(each["grid"]["a"][:2]), tuple(each["grid"]["b"][:2])) for each in told],
         width=WIDTH,
         height=HEIGHT,
-        stretch=STRETCH,
+        longer=f"{LONGER:g}",
         style=Markup((FOLDER.parent / "page.css").read_text(encoding="utf-8")),
         numerics=Markup(numerics()),
         interface=Markup(interface()),

@@ -27,6 +27,8 @@ from toymdrl.runs.plan import BASE, Checkpoint
 A = tuple(round(-1 + 0.25 * step, 2) for step in range(11))
 B = tuple(round(-2 + 0.5 * step, 1) for step in range(11))
 """Where every score is computed; wide enough for a share s of the whole update, (s, s), from -1 to 1.5."""
+S = tuple(round(-1 + 0.1 * step, 1) for step in range(26))
+"""Shares of the whole update."""
 FINE = 5
 """So many points of the drawn lattice, a cubic spline's, to a step of that one."""
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
@@ -56,13 +58,14 @@ class Scene:
 
     subject: Subject
     packed: PackedRun
-    outside: float
     inside: float
-    """Lengths of the update's two parts."""
+    """Length of the update's part inside the conflict subspace."""
     fine: tuple[NDArray[np.float64], NDArray[np.float64]]
     """a and b of the drawn lattice."""
     lattice: dict[str, NDArray[np.float64]]
     """Of each domain, (b, a)."""
+    line: dict[float, Scores]
+    """Of the whole update, by the share s that is taken."""
     spots: tuple[Spot, ...]
     """In the order of training, refreshes last."""
     rolled_back: dict[str, tuple[Scores, ...]]
@@ -82,7 +85,7 @@ class Scene:
 
 def evaluations(subject: Subject) -> int:
     """How often all scores are computed for a scene."""
-    return len(A) * len(B) + len(_shown(subject)) + 4 * len(SHARES) + len(STEPS)
+    return len(A) * len(B) + len(S) + len(_shown(subject)) + 4 * len(SHARES) + len(STEPS)
 
 
 def scene(subject: Subject, progress: Callable[[], object]) -> Scene | None:
@@ -112,6 +115,7 @@ def scene(subject: Subject, progress: Callable[[], object]) -> Scene | None:
     for domain in subject.order:
         spline = RectBivariateSpline(B, A, [[at[domain] for at in row] for row in coarse])
         lattice[domain] = np.clip(spline(fine[1], fine[0]), 0, 100)
+    line = {s: scores(start + s * subject.delta) for s in S}
     spots = []
     for checkpoint in _shown(subject):
         there = subject.vectors[checkpoint]
@@ -120,19 +124,19 @@ def scene(subject: Subject, progress: Callable[[], object]) -> Scene | None:
     end = start + subject.delta
     rolled_back = {}
     for name, level in levels.items():
-        sets = [torch.from_numpy(level <= share) for share in range(len(SHARES))]
+        sets = [torch.from_numpy(level <= share).to(start.device) for share in range(len(SHARES))]
         rolled_back[name] = tuple(scores(torch.where(chosen, start, end)) for chosen in sets)
     signs = torch.randint(2, (len(start),), generator=subject.stream("playground steps")) * 2 - 1
-    unit = signs / len(start) ** 0.5
+    unit = signs.to(start) / len(start) ** 0.5
     length = plane.LONGER * float(p.norm())
     random = tuple(scores(start + step * length * unit) for step in STEPS)
     return Scene(
         subject=subject,
         packed=_packed(subject, p, levels, signs),
-        outside=float(q.norm()),
         inside=float(p.norm()),
         fine=fine,
         lattice=lattice,
+        line=line,
         spots=tuple(spots),
         rolled_back=rolled_back,
         random=random,
@@ -159,7 +163,7 @@ def _orders(subject: Subject) -> dict[str, Tensor]:
 
 def _levels(order: Tensor) -> NDArray[np.uint8]:
     """For each coordinate the first of SHARES that puts it back, as its place there; beyond the last if none does."""
-    ranked = order.argsort(descending=True)
+    ranked = order.cpu().argsort(descending=True)
     levels = np.full(len(order), len(SHARES), dtype=np.uint8)
     for place in reversed(range(len(SHARES))):
         levels[ranked[: int(SHARES[place] * len(order))].numpy()] = place

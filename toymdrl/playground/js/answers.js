@@ -1,6 +1,7 @@
 // What a model answers: log-probabilities, exact scores, the likeliest answers; and tokens to text and back.
 
 const COLUMNS_AT_ONCE = 256;  // read together: what a processor's fast memory holds
+const BEGINNINGS = 3000;  // looked at: a policy that finds all answers alike has no likeliest ones
 
 // What PackedQuestions packs: { tokens, pad, eos, domains }, each domain with `count` prompts and rows as functions.
 async function openQuestions(payload) {
@@ -70,15 +71,6 @@ function along(reading, path, tokens) {
   return path.reduce((sum, column, step) => sum + reading.after(column)[tokens[step]], 0);
 }
 
-// Of answers to one prompt, each up to its end, with the end marker where it ends early.
-function logProbabilities(model, prompt, answers) {
-  const layout = new Layout(), last = layout.prompt(prompt);
-  const paths = answers.map((tokens) => layout.answer(last, tokens));
-  const reading = new Reading(model);
-  reading.read(layout.tokens, layout.parents);
-  return paths.map((path, i) => along(reading, path, answers[i]));
-}
-
 // Expected reward of one sampled answer, prompt by prompt, exactly; as in policy/exact.py.
 function expectedRewards(model, domain, from = 0, to = domain.count) {
   const expected = [];
@@ -101,14 +93,14 @@ function score(model, domain) {
   return expectedRewards(model, domain).reduce((a, b) => a + b, 0) / domain.count * 100;
 }
 
-// The likeliest answers to a prompt, none missed: [{ tokens, logProbability }]. The likeliest beginning is taken
+// The likeliest answers to a prompt, none missed but of a policy to which all are alike: [{ tokens, logProbability }]. The likeliest beginning is taken
 // further until it is a whole answer; no other can then be likelier, since going on makes none likelier.
 function likeliest(model, prompt, answerLength, eos, count) {
   const reading = new Reading(model), found = [];
   const parents = Array.from(prompt, (_, i) => i - 1);
   reading.read(prompt, parents);
   const open = [{ tokens: [], logProbability: 0, column: prompt.length - 1 }];
-  while (open.length && found.length < count) {
+  for (let looked = 0; open.length && found.length < count && looked < BEGINNINGS; looked++) {
     const best = open.reduce((a, b, i) => (b.logProbability > open[a].logProbability ? i : a), 0);
     const { tokens, logProbability, column } = open.splice(best, 1)[0];
     if (tokens.length === answerLength || tokens[tokens.length - 1] === eos) {

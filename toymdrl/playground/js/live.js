@@ -6,6 +6,7 @@ class Live {
     this.count = Math.min(4, Math.max(1, navigator.hardwareConcurrency || 2));
     this.free = Array.from({ length: this.count }, () => {
       const worker = new Worker(address);
+      worker.onerror = ({ message }) => trouble(message);
       worker.postMessage({ questions });
       return worker;
     });

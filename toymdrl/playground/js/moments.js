@@ -35,8 +35,7 @@ class Guide {
     this.part("range").hidden = !guess;
     if (!guess) return;
     this.part("label").textContent = guess.label;
-    Object.assign(this.number, { min: guess.low, max: guess.high, step: guess.step });
-    this.number.value = (guess.low + guess.high) / 2;
+    Object.assign(this.number, { min: guess.low, max: guess.high, step: guess.step, value: (guess.low + guess.high) / 2 });
     this.write();
   }
 
@@ -48,6 +47,7 @@ class Guide {
     const { a, b } = this.page.plane.place;
     this.guesses.set(this.key, this.moment.guess ? Number(this.number.value) : [a, b]);
     this.show();
+    this.part("show").focus();
     this.page.go(this.moment.begin);
   }
 
@@ -66,20 +66,15 @@ class Guide {
     const guess = this.moment && this.guess, locked = guess !== undefined;
     // Until the guess is made, nothing that would give it away.
     this.page.find(".columns").classList.toggle("covered", Boolean(this.moment) && !locked);
-    this.drawGuess(locked ? guess : null);
+    // The guess in the plane, a share of the update where it is; on its bar, if it is a score.
+    const domain = this.moment?.guess?.domain, place = this.moment?.guess ? [guess, guess] : guess;
+    this.page.plane.showGuess(locked && !domain ? place : null);
+    this.page.scores.showGuess(domain, locked ? guess : null);
     if (!this.moment) return;
     this.part("asked").hidden = locked;
     this.part("task").hidden = !locked;
     this.part("todo").textContent = this.moment.task;
-    this.part("told").hidden = !this.told;
-    if (this.told) this.part("told").textContent = `${this.beside(guess)} ${this.moment.told}`;
-  }
-
-  // In the plane, a share of the update where it is; on its bar, if it is a score.
-  drawGuess(guess) {
-    const number = this.moment?.guess, place = number ? [guess, guess] : guess;
-    this.page.plane.showGuess(guess === null || number?.domain ? null : place);
-    this.page.scores.showGuess(number?.domain, guess);
+    this.part("told").textContent = this.told ? `${this.beside(guess)} ${this.moment.told}` : "";
   }
 
   // The guess beside what came out.

@@ -27,7 +27,7 @@ class Run {
       const levels = arrayOf(manifest.levels[where.order]);
       return this.end.map((weight, i) => (levels[i] <= where.share ? this.start[i] : weight));
     }
-    const bits = arrayOf(manifest[this.signs]), each = where.step * this.lengths.random / Math.sqrt(this.start.length);
+    const bits = arrayOf(manifest[this.signs]), each = where.step * this.longer / Math.sqrt(this.start.length);
     return this.start.map((weight, i) => weight + (bits[i >> 3] & (128 >> (i & 7)) ? each : -each));
   }
 
@@ -41,7 +41,7 @@ class Run {
 
   // A domain's score at a point of the plane, between those of the lattice; null outside it.
   known(key, a, b) {
-    const column = along(this.grid.a, a), row = along(this.grid.b, b);
+    const column = position(this.grid.a, a), row = position(this.grid.b, b);
     if (column === null || row === null) return null;
     const values = this.lattice[key], width = this.grid.a[2];
     const i = Math.floor(column), j = Math.floor(row), s = column - i, t = row - j;
@@ -49,30 +49,25 @@ class Run {
     return (1 - t) * ((1 - s) * at(j, i) + s * at(j, i + 1)) + t * ((1 - s) * at(j + 1, i) + s * at(j + 1, i + 1));
   }
 
-  // The control: the whole update shortened by as much as a vector is away from the end; its share s.
+  // The control: the whole update shortened by as much as a vector is away from the end; its share s, null if it is
+  // farther away than the update is long.
   shrunk(seen) {
-    return Math.max(0, 1 - seen.fromEnd / length(this.delta));
+    const share = 1 - seen.fromEnd / length(this.delta);
+    return share < -1e-6 ? null : Math.max(0, share);
   }
 }
 
-function along([first, last, count], value) {
+function position([first, last, count], value) {
   const place = (value - first) / (last - first) * (count - 1);
   return place < -1e-9 || place > count - 1 + 1e-9 ? null : Math.max(0, place);
 }
 
-function dot(x, y) {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * y[i];
-  return sum;
-}
+function dot(x, y) { return x.reduce((sum, each, i) => sum + each * y[i], 0); }
 
 function length(x) { return Math.sqrt(dot(x, x)); }
 
 // A number as text: a minus sign that is one, no minus before zero.
-function written(value, digits) {
-  const text = value.toFixed(digits);
-  return /^-0\.?0*$/.test(text) ? text.slice(1) : text.replace("-", "−");
-}
+function written(value, digits) { return value.toFixed(digits).replace(/^-(0\.?0*)$/, "$1").replace("-", "−"); }
 
 // A place as the page's address has it, and back; null if it is none of this run's.
 function placeText(where) {
@@ -85,7 +80,8 @@ function placeFrom(run, text) {
   if (kind === "plane" && inside(run.grid.a, first ?? "") && inside(run.grid.b, second ?? ""))
     return { kind, a: +first, b: +second };
   if (kind === "checkpoint" && run.spots.some((spot) => spot.name === first)) return { kind, name: first };
-  if (kind === "rollback" && first in run.orders && +second in run.shares) return { kind, order: first, share: +second };
-  if (kind === "random" && inside(run.steps, first ?? "")) return { kind, step: +first };
+  if (kind === "rollback" && Object.hasOwn(run.orders, first) && (second === "-1" || run.shares[second]))
+    return { kind, order: first, share: +second };
+  if (kind === "random" && inside(run.steps, first ?? "")) return { kind, step: +(+first).toFixed(1) };
   return null;
 }

@@ -6,12 +6,11 @@ class PlaneView {
     this.dot = svg.querySelector(".dot");
     this.guess = svg.querySelector(".guess");
     const drag = (event) => {
-      const box = svg.getBoundingClientRect(), view = svg.viewBox.baseVal;
-      const x = view.x + (event.clientX - box.left) / box.width * view.width;
-      const y = view.y + (event.clientY - box.top) / box.height * view.height;
+      const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
       moved(this.inside({ a: this.a(x), b: this.b(y) }));
     };
     const plot = svg.querySelector(".plot");
+    [this.width, this.height] = [plot.width.baseVal.value, plot.height.baseVal.value];
     plot.addEventListener("pointerdown", (event) => {
       plot.setPointerCapture(event.pointerId);
       drag(event);
@@ -29,11 +28,12 @@ class PlaneView {
 
   frame(run) {
     this.grid = run.grid;
-    for (const part of this.svg.querySelectorAll("[data-run]")) part.toggleAttribute("hidden", part.dataset.run !== String(run.number));
+    this.only("run", String(run.number));
   }
 
-  view(name) {
-    for (const part of this.svg.querySelectorAll("[data-view]")) part.toggleAttribute("hidden", part.dataset.view !== name);
+  // Show those parts alone that belong to a run, or to a view.
+  only(kind, name) {
+    for (const part of this.svg.querySelectorAll(`[data-${kind}]`)) part.toggleAttribute("hidden", part.dataset[kind] !== name);
   }
 
   // The dot; hollow where what it stands for is off the plane, at the edge where it would be outside.
@@ -50,11 +50,10 @@ class PlaneView {
     if (place) put(this.guess, this.x(place[0]), this.y(place[1]));
   }
 
-  size(axis) { return axis === "a" ? this.svg.querySelector(".plot").width.baseVal.value : this.svg.querySelector(".plot").height.baseVal.value; }
-  x(a) { const [low, high] = this.grid.a; return (a - low) / (high - low) * this.size("a"); }
-  y(b) { const [low, high] = this.grid.b; return (high - b) / (high - low) * this.size("b"); }
-  a(x) { const [low, high] = this.grid.a; return low + x / this.size("a") * (high - low); }
-  b(y) { const [low, high] = this.grid.b; return high - y / this.size("b") * (high - low); }
+  x(a) { const [low, high] = this.grid.a; return (a - low) / (high - low) * this.width; }
+  y(b) { const [low, high] = this.grid.b; return (high - b) / (high - low) * this.height; }
+  a(x) { const [low, high] = this.grid.a; return low + x / this.width * (high - low); }
+  b(y) { const [low, high] = this.grid.b; return high - y / this.height * (high - low); }
 
   inside({ a, b }) {
     const within = (value, [low, high]) => Math.round(Math.min(high, Math.max(low, value)) * 100) / 100;

@@ -5,16 +5,12 @@ class ScoreBars {
     this.rows = Object.fromEntries([...table.tBodies].map((body) => [body.dataset.domain, body]));
   }
 
-  // What does not move: marks of the two checkpoints and the seeds' interval.
+  // What does not move: marks of the two checkpoints.
   frame(run) {
     const own = run.spots.find((spot) => spot.name === run.own), end = run.spots.find((spot) => spot.name === run.last);
     for (const [key, row] of Object.entries(this.rows)) {
       at(row, ".own", own.scores[key]);
       at(row, ".end", end.scores[key]);
-      const seeds = row.querySelector(".seeds"), [low, high] = run.seeds[key] ?? [0, 0];
-      seeds.hidden = !run.seeds[key];
-      seeds.style.left = `${low}%`;
-      seeds.style.width = `${high - low}%`;
       row.querySelector(".marks").textContent = `${written(own.scores[key], 1)} → ${written(end.scores[key], 1)}`;
     }
   }
@@ -24,7 +20,7 @@ class ScoreBars {
     const row = this.rows[key], text = row.querySelector("output");
     text.textContent = score === null ? "…" : `${rough ? "≈ " : ""}${written(score, 1)}`;
     text.classList.toggle("rough", rough);
-    if (score !== null) row.querySelector(".now").style.width = `${score}%`;
+    row.querySelector(".now").style.width = `${score ?? 0}%`;
   }
 
   // On the bar of a domain; on none if there is no such guess.
@@ -33,9 +29,11 @@ class ScoreBars {
     if (domain && score !== null) at(this.rows[domain], ".mine", score);
   }
 
+  // The control, read off the lattice; null if there is none.
   control(key, score) {
+    this.rows[key].querySelector(".control").hidden = score === null;
     at(this.rows[key], ".control", score);
-    this.rows[key].querySelector(".shrunk").textContent = written(score, 1);
+    this.rows[key].querySelector(".shrunk").textContent = score === null ? "–" : `≈ ${written(score, 1)}`;
   }
 }
 
