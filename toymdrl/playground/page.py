@@ -15,13 +15,11 @@ from toymdrl.evidence import Interval
 from toymdrl.playground.contours import HEIGHT, WIDTH, Frame, contours
 from toymdrl.playground.moments import moments
 from toymdrl.playground.questions import PackedQuestions
-from toymdrl.playground.scene import INSIDE, SHARES, SIGNS, STEPS, Scene
+from toymdrl.playground.scene import HUNDREDTHS, INSIDE, SHARES, SIGNS, STEPS, Scene
 from toymdrl.playground.scripts import FOLDER, interface, numerics
 from toymdrl.runs.titles import checkpoint_title
 from toymdrl.style import colour
 
-HUNDREDTHS = 100
-"""Of a point: what the drawn lattice is kept in."""
 AVERAGE = "average"
 """What is drawn beside the domains."""
 
@@ -35,13 +33,10 @@ def content(scene: Scene, title: str, prompt: str, seeds: Mapping[str, Interval]
         prompt: asked first.
         seeds: each domain's score at the end of the training over other seeds, if there are some alike.
     """
-    subject, packed = scene.subject, scene.packed
-    head, (a, b) = subject.headline, scene.fine
+    subject, (a, b) = scene.subject, scene.fine
+    head = subject.headline
     frame = Frame((a[0], a[-1]), (b[0], b[-1]))
     heights = {**scene.lattice, AVERAGE: np.mean(list(scene.lattice.values()), axis=0)}
-    lattice = {
-        domain: packed.add((HUNDREDTHS * values).round().astype(np.uint16)) for domain, values in scene.lattice.items()
-    }
     spots = [
         {
             "name": spot.checkpoint.name,
@@ -63,7 +58,7 @@ def content(scene: Scene, title: str, prompt: str, seeds: Mapping[str, Interval]
         "last": head.end.name,
         "inside": INSIDE,
         "signs": SIGNS,
-        "grid": {"a": [a[0], a[-1], len(a)], "b": [b[0], b[-1], len(b)], "unit": HUNDREDTHS, "scores": lattice},
+        "grid": {"a": [a[0], a[-1], len(a)], "b": [b[0], b[-1], len(b)], "unit": HUNDREDTHS},
         "longer": LONGER * scene.inside,
         "spots": spots,
         "shares": SHARES,
@@ -75,7 +70,9 @@ def content(scene: Scene, title: str, prompt: str, seeds: Mapping[str, Interval]
         "seeds": {domain: [found.low, found.high] for domain, found in seeds.items()},
         "contours": {name: asdict(contours(frame, a, b, values)) for name, values in heights.items()},
     }
-    return json.dumps({"told": told, "packed": json.loads(packed.text())}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        {"told": told, "packed": json.loads(scene.packed.text())}, ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def page(contents: Sequence[str]) -> str:

@@ -35,6 +35,8 @@ SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.2)
 """Of the coordinates, put back."""
 STEPS = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 """Lengths of a random step, in units of LONGER ||P delta||."""
+HUNDREDTHS = 100
+"""Of a point: what the drawn lattice is packed in."""
 INSIDE, SIGNS = "inside", "signs"
 """The vector P delta; a random step's direction, a sign a coordinate."""
 Scores = dict[str, float]
@@ -132,7 +134,7 @@ def scene(subject: Subject, progress: Callable[[], object]) -> Scene | None:
     random = tuple(scores(start + step * length * unit) for step in STEPS)
     return Scene(
         subject=subject,
-        packed=_packed(subject, p, levels, signs),
+        packed=_packed(subject, p, levels, signs, lattice),
         inside=float(p.norm()),
         fine=fine,
         lattice=lattice,
@@ -176,11 +178,19 @@ def _named(subject: Subject, vector: Tensor) -> Weights:
     return dict(zip(weights(subject.policy), parts, strict=True))
 
 
-def _packed(subject: Subject, p: Tensor, levels: dict[str, NDArray[np.uint8]], signs: Tensor) -> PackedRun:
+def _packed(
+    subject: Subject,
+    p: Tensor,
+    levels: dict[str, NDArray[np.uint8]],
+    signs: Tensor,
+    lattice: dict[str, NDArray[np.float64]],
+) -> PackedRun:
     """What the browser computes with."""
     checkpoints = {each.name: _named(subject, subject.vectors[each]) for each in _shown(subject)}
     own = subject.headline.own.name
     packed = PackedRun(subject.config.model, checkpoints, own, {INSIDE: _named(subject, p)})
     packed.manifest["levels"] = {name: packed.add(level) for name, level in levels.items()}
     packed.manifest[SIGNS] = packed.add(np.packbits(signs.numpy() > 0))
+    whole = {domain: (HUNDREDTHS * values).round().astype(np.uint16) for domain, values in lattice.items()}
+    packed.manifest["lattice"] = {domain: packed.add(values) for domain, values in whole.items()}
     return packed

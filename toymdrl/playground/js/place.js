@@ -15,7 +15,7 @@ class Run {
     this.p = opened.vectors[told.inside];
     this.delta = mix(this.end, [[-1, this.start]]);
     this.q = mix(this.delta, [[-1, this.p]]);
-    this.lattice = Object.fromEntries(this.order.map((key) => [key, opened.arrayOf(told.grid.scores[key])]));
+    this.lattice = Object.fromEntries(this.order.map((key) => [key, opened.arrayOf(opened.manifest.lattice[key])]));
   }
 
   // All weights at a place, one Float32Array.
