@@ -154,6 +154,16 @@ def test_the_page_needs_nothing_else_and_is_small(made: Scene, smoke: Path, tmp_
     assert {0.0, 1.0} <= set(A) & set(B)
 
 
+def test_a_report_links_to_the_page_once_there_is_one(smoke: Path, tmp_path: Path) -> None:
+    run = tmp_path / smoke.name
+    shutil.copytree(smoke, run)
+    link = 'href="playground.html"'
+    assert link not in (run / "report.html").read_text(encoding="utf-8")
+    assert main(["playground", str(run), "--quiet"]) == 0
+    assert (run / "playground.html").exists()
+    assert link in (run / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_run_that_has_no_page_is_refused_in_a_line(
     smoke: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

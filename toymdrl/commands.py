@@ -233,6 +233,10 @@ def _playground(arguments: argparse.Namespace) -> None:
             contents.append(content_of(run, f"seed {run.config.seed}", begin))
     write_atomically(out, page_of(contents))
     print(f"wrote {out}")
+    for run in runs:
+        if out.resolve() == run.path.resolve() / PLAYGROUND:
+            with run.lock():
+                write_report(run)  # it has a link to the page now
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], None]] = {

@@ -317,7 +317,15 @@ def _said(what: Page) -> dict[str, Any]:
     return {each.name: getattr(what, each.name) for each in fields(what)}
 
 
-def as_html(what: Page, pictures: Mapping[str, Path], *, course: Course, settings: str, provenance: str) -> str:
+def as_html(
+    what: Page,
+    pictures: Mapping[str, Path],
+    *,
+    course: Course,
+    settings: str,
+    provenance: str,
+    playground: str | None = None,
+) -> str:
     """The page, its pictures inside it.
 
     Args:
@@ -326,10 +334,13 @@ def as_html(what: Page, pictures: Mapping[str, Path], *, course: Course, setting
         pictures: PNG files by name.
         settings: the run's, as text.
         provenance: where it ran, as text.
+        playground: address of the page in which the run's policies answer, if there is one.
     """
     images = {name: data_uri(file) for name, file in pictures.items()}
     template = templates(html=True).get_template("report.html.jinja")
-    return template.render(_said(what), images=images, course=course, settings=settings, provenance=provenance)
+    return template.render(
+        _said(what), images=images, course=course, settings=settings, provenance=provenance, playground=playground
+    )
 
 
 def data_uri(file: Path) -> str:

@@ -38,7 +38,8 @@ def write_report(run: RunDirectory) -> list[Path]:
     what = page(run.config, results.checkpoints, found)
     settings = run.config_file.read_text(encoding="utf-8")
     course, provenance = Course.seen_from(run.path), run.provenance_text()
-    html = as_html(what, pictures, course=course, settings=settings, provenance=provenance)
+    beside = PLAYGROUND if (run.path / PLAYGROUND).exists() else None
+    html = as_html(what, pictures, course=course, settings=settings, provenance=provenance, playground=beside)
     write_atomically(run.report_file, html)
     write_atomically(run.summary_file, as_markdown(what))
     return [run.report_file, run.summary_file]
