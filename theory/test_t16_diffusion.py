@@ -46,7 +46,12 @@ exactly. If $H_B = 0$, second-order drift is proportional to $(\sum_t\eta_t)^2$ 
 stretch a probe like its drift overestimates its noise. With B's curvature both are held back,
 
 $$
-\text{diffusion} \le \tfrac12\max(\lambda, 0)\operatorname{tr}(M\Sigma)\sum_t\eta_t^2 , \qquad
+\text{diffusion} \le \tfrac12\max(\lambda, 0)\operatorname{tr}(M\Sigma)\sum_t\eta_t^2
+$$
+
+and
+
+$$
 \|m\|_{M^{-1}} \le \min\Bigl(\|g_B\|_M\sum_t\eta_t,\ \|u_\star\|_{M^{-1}}\Bigr) ,
 $$
 
