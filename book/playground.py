@@ -1,6 +1,6 @@
 """The site's playground: three runs that the committed results choose, packed once, and the page made of them.
 
-    toymdrl run --seed 10 (and the others that `chosen` names), then
+    toymdrl run --threads 1 --seed 10     # and the others that `chosen` names
     python -m book.playground runs        # packs them into book/playground/
 
 The packed runs are kept with the book, 2.5 MB each; the page is made when the site is built.
